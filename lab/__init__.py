@@ -1,0 +1,3 @@
+"""The Xen FPU reproduction lab: does a kernel leak FPU registers between tasks?"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,83 @@
+"""Packages from the machine's own Debian registry; the one owner of apt.
+
+Nothing is installed: a package is downloaded into the cache and unpacked there, so that a
+hypervisor or a kernel never touches the machine's boot loader. No root is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError, UserError
+from lab.files import building, cache_dir, locked, sha256
+from lab.process import run
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A .deb file: its package name, version and where it lies."""
+
+    name: str
+    version: str
+    file: Path
+
+    def provenance(self) -> dict[str, str]:
+        return {"package": self.name, "version": self.version, "sha256": sha256(self.file)}
+
+
+def of_file(deb: Path) -> Package:
+    """Read name and version from a .deb file; UserError when it is none."""
+    if not deb.is_file():
+        raise UserError(f"{deb}: no such .deb file")
+    try:
+        fields = run(["dpkg-deb", "-f", deb, "Package", "Version"])
+    except LabError as error:
+        raise UserError(f"{deb} is not a Debian package: {error}") from error
+    values = dict(line.split(": ", 1) for line in fields.splitlines() if ": " in line)
+    return Package(values["Package"], values["Version"], deb)
+
+
+def candidate(name: str) -> str:
+    """The version apt would take; UserError when the registry does not have the package."""
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{name!r} is not a Debian package name")
+    for line in run(["apt-cache", "policy", name], env={"LC_ALL": "C"}).splitlines():
+        if "Candidate:" in line and "(none)" not in line:
+            return line.split(":", 1)[1].strip()
+    raise UserError(
+        f"apt knows no package {name!r}: check its name, or run `apt-get update` first"
+    )
+
+
+def depends(name: str) -> list[str]:
+    """What a package depends on directly: how a meta-package names today's kernel."""
+    output = run(["apt-cache", "depends", name], env={"LC_ALL": "C"})
+    return [line.split(":", 1)[1].strip() for line in output.splitlines() if "Depends:" in line]
+
+
+def download(name: str) -> Package:
+    """The candidate's .deb, downloaded once and kept in the cache."""
+    version = candidate(name)
+    folder = cache_dir() / "deb" / f"{name}_{version.replace(':', '%3a').replace('/', '_')}"
+    with locked(folder.with_name(folder.name + ".lock")):
+        if not folder.is_dir():
+            with building(folder) as scratch:
+                run(["apt-get", "download", f"{name}={version}"], cwd=scratch, timeout=1800)
+    files = list(folder.glob("*.deb"))
+    if len(files) != 1:
+        raise LabError(f"{folder} should hold one .deb, it holds {len(files)}; remove it")
+    return Package(name, version, files[0])
+
+
+def unpack(package: Package) -> Path:
+    """The package's files in the cache, unpacked once; keyed by the .deb's content."""
+    folder = cache_dir() / "unpacked" / f"{package.name}-{sha256(package.file)[:16]}"
+    with locked(folder.with_name(folder.name + ".lock")):
+        if not folder.is_dir():
+            with building(folder) as scratch:
+                run(["dpkg-deb", "-x", package.file, scratch], timeout=1800)
+    return folder

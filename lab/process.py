@@ -1,0 +1,62 @@
+"""Outside commands: run with a log, and failures told by their first real error."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.errors import LabError
+
+_ERROR = re.compile(r"(?i)(\berror\b|\*\*\*|^E: |fatal:|cannot |no such file|no space left)")
+
+
+def first_error(output: str) -> str:
+    """The first line that reads like an error, else the last line that is not empty."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    for line in lines:
+        if _ERROR.search(line):
+            return line[:300]
+    return lines[-1][:300] if lines else "no output"
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    log: Path | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+) -> str:
+    """Run to the end and return what it printed (stdout and stderr together).
+
+    ``log`` is appended to as the command prints. ``env`` is added to the environment.
+    Raises LabError, with the first error line and the log's path, when the command is
+    missing, fails, or takes more than ``timeout`` seconds.
+    """
+    words = [str(word) for word in argv]
+    where = f" (all of it: {log})" if log else ""
+    try:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise LabError(f"the command {words[0]!r} is not installed; `lab doctor` says how") from error
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{words[0]} took more than {timeout:.0f} s{where}") from error
+    output = done.stdout.decode(errors="replace")
+    if log:
+        with log.open("a") as out:
+            out.write(f"$ {' '.join(words)}\n{output}\n")
+    if done.returncode != 0:
+        raise LabError(f"{words[0]} failed ({done.returncode}): {first_error(output)}{where}")
+    return output
