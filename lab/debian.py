@@ -48,9 +48,7 @@ def candidate(name: str) -> str:
     for line in run(["apt-cache", "policy", name], env={"LC_ALL": "C"}).splitlines():
         if "Candidate:" in line and "(none)" not in line:
             return line.split(":", 1)[1].strip()
-    raise UserError(
-        f"apt knows no package {name!r}: check its name, or run `apt-get update` first"
-    )
+    raise UserError(f"apt knows no package {name!r}: check its name, or run `apt-get update` first")
 
 
 def depends(name: str) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Any
 class Kernel:
     """``image`` is a bzImage (or what the boot loader of the kind takes).
 
-    ``provenance`` is plain JSON: ``source`` (image, package, tree or control), versions, sha256 of the
-    image, configuration, and for a built one the exact command that repeats the build.
+    ``provenance`` is plain JSON: ``source`` (image, package, tree or control), versions,
+    sha256 of the image, configuration, and for a built one the command that repeats it.
     ``config`` is the .config it was built with, where known. ``vmlinux`` has its symbols.
     """
 

@@ -50,7 +50,9 @@ def run(
             check=False,
         )
     except FileNotFoundError as error:
-        raise LabError(f"the command {words[0]!r} is not installed; `lab doctor` says how") from error
+        raise LabError(
+            f"the command {words[0]!r} is not installed; `lab doctor` says how"
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise LabError(f"{words[0]} took more than {timeout:.0f} s{where}") from error
     output = done.stdout.decode(errors="replace")
@@ -60,3 +62,16 @@ def run(
     if done.returncode != 0:
         raise LabError(f"{words[0]} failed ({done.returncode}): {first_error(output)}{where}")
     return output
+
+
+def filter_bytes(argv: Sequence[str], data: bytes) -> bytes:
+    """Send bytes through a command and return what comes out; LabError when it fails."""
+    try:
+        done = subprocess.run(argv, input=data, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise LabError(
+            f"the command {argv[0]!r} is not installed; `lab doctor` says how"
+        ) from error
+    if done.returncode != 0:
+        raise LabError(f"{argv[0]} failed: {first_error(done.stderr.decode(errors='replace'))}")
+    return done.stdout

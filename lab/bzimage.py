@@ -1,0 +1,149 @@
+"""What a kernel image says of itself: version, and whether Xen can start it.
+
+Sources: the kernel's Documentation/arch/x86/boot.rst for the header, Xen's public
+elfnote.h for the notes.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError, UserError
+from lab.process import filter_bytes
+
+_ELFNOTE_ENTRY = 1  # XEN_ELFNOTE_ENTRY: where Xen enters a PV kernel
+_ELFNOTE_PHYS32_ENTRY = 18  # XEN_ELFNOTE_PHYS32_ENTRY: where Xen enters a PVH kernel
+
+
+@dataclass(frozen=True)
+class BzImage:
+    """``version`` as in `uname -r`; ``pv``, ``pvh``: which entries Xen finds, None: unreadable."""
+
+    version: str
+    pv: bool | None
+    pvh: bool | None
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """Major and minor; (0, 0) when the version does not read like one."""
+        found = re.match(r"(\d{1,3})\.(\d{1,4})", self.version)
+        return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+def read(path: Path) -> BzImage:
+    """Read the header and Xen's notes; UserError when this is no whole bzImage."""
+    try:
+        image = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: the kernel cannot be read ({error.strerror})") from None
+    if len(image) < 0x260 or image[0x1FE:0x200] != b"\x55\xaa" or image[0x202:0x206] != b"HdrS":
+        raise UserError(f"{path}: is not a bzImage (no boot header); give arch/x86/boot/bzImage")
+    setup_sectors = image[0x1F1] or 4
+    paragraphs = struct.unpack_from("<I", image, 0x1F4)[0]
+    whole = (setup_sectors + 1) * 512 + paragraphs * 16
+    if len(image) < whole - 16:
+        raise UserError(
+            f"{path}: the bzImage is cut off, {len(image)} of {whole} bytes; build or copy it again"
+        )
+    notes = _xen_notes(_payload(path, image, setup_sectors))
+    pv = None if notes is None else _ELFNOTE_ENTRY in notes
+    pvh = None if notes is None else _ELFNOTE_PHYS32_ENTRY in notes
+    return BzImage(_version(image), pv, pvh)
+
+
+def _version(image: bytes) -> str:
+    offset = struct.unpack_from("<H", image, 0x20E)[0]
+    if not offset:
+        return ""
+    text = image[offset + 0x200 : offset + 0x300].split(b"\0")[0]
+    words = text.decode("ascii", errors="replace").split()
+    return words[0] if words else ""
+
+
+def _payload(path: Path, image: bytes, setup_sectors: int) -> bytes | None:
+    """The decompressed vmlinux; None before boot protocol 2.08 or for an unknown compressor."""
+    if struct.unpack_from("<H", image, 0x206)[0] < 0x208:
+        return None
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    begin = (setup_sectors + 1) * 512 + offset
+    packed = image[begin : begin + length]
+    try:
+        return _decompress(packed)
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise UserError(
+            f"{path}: the bzImage is corrupt, its kernel does not unpack: {error}"
+        ) from None
+
+
+def _decompress(packed: bytes) -> bytes | None:
+    if packed.startswith(b"\x1f\x8b"):
+        return gzip.decompress(packed[:-4]) if _has_size(packed) else gzip.decompress(packed)
+    if packed.startswith(b"\xfd7zXZ"):
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(packed)
+    if packed.startswith(b"BZh"):
+        return bz2.BZ2Decompressor().decompress(packed)
+    if packed.startswith(b"\x5d\0\0"):
+        return lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(packed)
+    try:
+        if packed.startswith(b"\x28\xb5\x2f\xfd"):
+            return filter_bytes(["zstd", "-dcq"], packed[:-4])
+        if packed.startswith(b"\x02\x21\x4c\x18"):
+            return filter_bytes(["lz4", "-dc"], packed[:-4])
+    except LabError as error:
+        raise ValueError(str(error)) from error
+    return packed if packed.startswith(b"\x7fELF") else None
+
+
+def _has_size(packed: bytes) -> bool:
+    """Old kernels append the size to gzip too; Python's gzip calls that trailing garbage."""
+    body = zlib.decompressobj(31)
+    body.decompress(packed)
+    return len(body.unused_data) == 4
+
+
+def _xen_notes(vmlinux: bytes | None) -> dict[int, bytes] | None:
+    """Xen's ELF notes by type; None when there is no ELF file to look into."""
+    if vmlinux is None or not vmlinux.startswith(b"\x7fELF"):
+        return None
+    notes: dict[int, bytes] = {}
+    for offset, size in _note_segments(vmlinux):
+        notes |= _notes(vmlinux[offset : offset + size])
+    return notes
+
+
+def _note_segments(elf: bytes) -> list[tuple[int, int]]:
+    """File offset and size of each PT_NOTE segment, 32- and 64-bit little endian."""
+    if elf[4] == 2:
+        table = struct.unpack_from("<Q", elf, 32)[0]
+        size, count = struct.unpack_from("<HH", elf, 54)
+        layout, pick = "<IIQQQQ", (2, 5)
+    else:
+        table = struct.unpack_from("<I", elf, 28)[0]
+        size, count = struct.unpack_from("<HH", elf, 42)
+        layout, pick = "<IIIIII", (1, 4)
+    found = []
+    for number in range(count):
+        header = struct.unpack_from(layout, elf, table + number * size)
+        if header[0] == 4:  # PT_NOTE
+            found.append((header[pick[0]], header[pick[1]]))
+    return found
+
+
+def _notes(segment: bytes) -> dict[int, bytes]:
+    notes, at = {}, 0
+    while at + 12 <= len(segment):
+        name_size, size, kind = struct.unpack_from("<III", segment, at)
+        at += 12
+        name = segment[at : at + name_size]
+        at += (name_size + 3) & ~3
+        if name == b"Xen\0":
+            notes[kind] = segment[at : at + size]
+        at += (size + 3) & ~3
+    return notes

@@ -1,0 +1,304 @@
+"""lab.yaml: its shape, and reading it. The one owner of YAML.
+
+Every mistake is a UserError of one sentence that names the file, the key and the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lab.errors import UserError
+
+GuestKind = Literal["native", "dom0", "pv", "pvh", "hvm"]
+GUEST_KINDS: tuple[GuestKind, ...] = ("native", "dom0", "pv", "pvh", "hvm")
+Expectation = Literal["corrupts", "clean"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
+# One line, no quotes or commas: these words go into QEMU's -initrd string and xl's configuration.
+_ARGS = re.compile(r"[A-Za-z0-9_.,:=/+@ -]*")
+Args = Annotated[str, Field(description="Words added to the kernel's command line.")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _check_args(value: str) -> str:
+    if not _ARGS.fullmatch(value):
+        raise ValueError("boot arguments may hold letters, digits and _.,:=/+@- only, on one line")
+    return value
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name: use letters, digits and ._+- (no ~, no spaces)")
+    return name
+
+
+# What the stress program takes besides the keys of StressConfig (repro/README.md).
+STRESS_SETTINGS = ("openers", "victims", "opener_us", "victim_us", "naps", "prio", "pressure")
+
+
+def _check_settings(value: dict[str, int]) -> dict[str, int]:
+    for key, number in value.items():
+        if key not in STRESS_SETTINGS:
+            raise ValueError(_unknown(key, STRESS_SETTINGS))
+        if not 0 <= number < 2**31:
+            raise ValueError(f"{key} must be between 0 and {2**31 - 1}")
+    return value
+
+
+class HostConfig(_Model):
+    """Where guests run."""
+
+    kind: Literal["nested", "real"] = Field(
+        "nested", description="nested: QEMU, managed by the lab. real: a Xen host reached by ssh."
+    )
+    memory_mib: int = Field(3072, ge=1024, description="Memory of the nested host, in MiB.")
+    vcpus: int = Field(2, ge=1, le=64, description="Processors of the nested host.")
+    accelerator: Literal["auto", "kvm", "tcg"] = Field(
+        "auto", description="auto: KVM where booting Xen under it was seen to work, else TCG."
+    )
+    libvirt_uri: str | None = Field(
+        None, description="A libvirt URI; by default qemu:///embed, which needs no daemon."
+    )
+    guests_at_once: int = Field(1, ge=1, le=16, description="Guests side by side on one host.")
+    address: str | None = Field(None, description="real: host name or address.")
+    port: int = Field(22, ge=1, le=65535, description="real: ssh port.")
+    user: str = Field("root", description="real: the user that may run xl.")
+    identity: Path | None = Field(None, description="real: private key file.")
+    host_key: str | None = Field(
+        None, description="real: the host's public key, 'ssh-ed25519 AAAA...'; it is pinned."
+    )
+
+    @model_validator(mode="after")
+    def _real_needs_address(self) -> HostConfig:
+        if self.kind == "real" and not (self.address and self.host_key):
+            raise ValueError("a real host needs 'address' and 'host_key'")
+        return self
+
+
+class XenConfig(_Model):
+    """The hypervisor."""
+
+    package: str = Field(
+        "auto", description="A Debian package, or auto: the newest xen-hypervisor of this Debian."
+    )
+    args: Args = ""
+
+    _args = field_validator("args")(_check_args)
+
+
+class KernelConfig(_Model):
+    """One kernel: exactly one of image, package, deb, control."""
+
+    image: Path | None = Field(None, description="A bzImage; relative to this file.")
+    package: str | None = Field(
+        None, description="A Debian package by name, e.g. linux-image-amd64."
+    )
+    deb: Path | None = Field(None, description="A Debian kernel package as a .deb file.")
+    control: Literal["bad", "fixed"] | None = Field(
+        None, description="The control kernel: with the old mistake, or with the seed's fix."
+    )
+    args: Args = ""
+
+    _args = field_validator("args")(_check_args)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> KernelConfig:
+        given = [k for k in ("image", "package", "deb", "control") if getattr(self, k) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none"
+            raise ValueError(
+                f"a kernel has exactly one of image, package, deb, control; here {found}"
+            )
+        return self
+
+
+class GuestsConfig(_Model):
+    """What every guest gets."""
+
+    memory_mib: int = Field(256, ge=64, description="Memory of a guest, in MiB.")
+
+
+class StressConfig(_Model):
+    """Settings of the stress program (repro/README.md), and how much it must have done."""
+
+    seconds: int = Field(12, ge=1, le=86400, description="How long a trial stresses, guest time.")
+    windows: int = Field(0, ge=0, description="End after that many windows; 0: by time only.")
+    stop: Literal["auto", "first", "never"] = Field(
+        "auto", description="Stop at the first corruption; auto: where one is expected."
+    )
+    min_windows: int = Field(100, ge=1, description="Fewer windows than this prove nothing.")
+    min_checks: int = Field(100, ge=1, description="Fewer register checks prove nothing.")
+    arch: Literal[64, 32] = Field(64, description="64- or 32-bit stress program.")
+    seed: int = Field(1, ge=0, le=2**31 - 1, description="Seed of the program's jitter.")
+    settings: dict[str, int] = Field(
+        default_factory=dict, description="Further settings by the program's own names."
+    )
+
+    _settings = field_validator("settings")(_check_settings)
+
+
+class VariationConfig(_Model):
+    """How a cell differs from the plain one."""
+
+    args: Args = ""
+    vcpus: int = Field(1, ge=1, le=16, description="The guest's processors.")
+    settings: dict[str, int] = Field(default_factory=dict, description="As stress.settings.")
+
+    _args = field_validator("args")(_check_args)
+    _settings = field_validator("settings")(_check_settings)
+
+
+class MatrixConfig(_Model):
+    """Which cells there are: kernels x guests x variations, plus include, minus exclude."""
+
+    kernels: list[str] | None = Field(None, description="Names from kernels; all by default.")
+    guests: list[GuestKind] = Field(default_factory=lambda: list(GUEST_KINDS))
+    variations: list[str] = Field(
+        default_factory=lambda: ["plain"], description="Names from variations; plain: none."
+    )
+    include: list[str] = Field(default_factory=list, description="More cells, by id.")
+    exclude: list[str] = Field(default_factory=list, description="Cells left out, by id or glob.")
+
+
+class LabConfig(_Model):
+    """The whole of lab.yaml."""
+
+    host: HostConfig = HostConfig()
+    xen: XenConfig = XenConfig()
+    kernels: dict[str, KernelConfig] = Field(min_length=1)
+    guests: GuestsConfig = GuestsConfig()
+    stress: StressConfig = StressConfig()
+    variations: dict[str, VariationConfig] = Field(default_factory=dict)
+    matrix: MatrixConfig = MatrixConfig()
+    trials: int = Field(1, ge=1, le=1000, description="Fresh boots per cell.")
+    expect: dict[Expectation, list[str]] = Field(
+        default_factory=dict, description="What cells should show, by id or glob."
+    )
+
+    @field_validator("kernels", "variations")
+    @classmethod
+    def _names(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            _check_name(name)
+        return value
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A duplicate key is an error, not the last one winning."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: dict[Any, int] = {}
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        line = key_node.start_mark.line + 1
+        if not isinstance(key, str | int | bool | float):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key must be a plain word", key_node.start_mark
+            )
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f"the key {key!r} stands twice, first in line {seen[key]}",
+                key_node.start_mark,
+            )
+        seen[key] = line
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def load(path: Path) -> LabConfig:
+    """Read and check a configuration file; paths in it become absolute."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); give one by --config"
+        ) from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8 text; a YAML file is wanted") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> LabConfig:
+    """Check a configuration's text; ``path`` is for messages and relative paths."""
+    try:
+        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise UserError(f"{where}: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: should be a mapping with 'kernels:' and more, see the README")
+    try:
+        config = LabConfig.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_problem(error)}") from None
+    return _absolute(config, path.resolve().parent)
+
+
+def _absolute(config: LabConfig, base: Path) -> LabConfig:
+    kernels = {
+        name: kernel.model_copy(
+            update={
+                key: base / value.expanduser()
+                for key in ("image", "deb")
+                if (value := getattr(kernel, key)) is not None
+            }
+        )
+        for name, kernel in config.kernels.items()
+    }
+    return config.model_copy(update={"kernels": kernels})
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors()
+    first = problems[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = _unknown(str(first["loc"][-1]), _keys_at(first["loc"][:-1]))
+    elif first["type"] == "missing":
+        message = "is missing"
+    else:
+        message = message[:1].lower() + message[1:]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{where}: {message}{more}" if where else f"{message}{more}"
+
+
+def _unknown(key: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+    return f"unknown key {key!r}; {hint}"
+
+
+def _keys_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The keys that the model at a location of the document knows."""
+    models: dict[str, type[_Model]] = {
+        "host": HostConfig, "xen": XenConfig, "kernels": KernelConfig, "guests": GuestsConfig,
+        "stress": StressConfig, "variations": VariationConfig, "matrix": MatrixConfig,
+    }  # fmt: skip
+    model = models[str(location[0])] if location else LabConfig
+    return tuple(model.model_fields)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema that editors use by lab.yaml's first line."""
+    schema = LabConfig.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "lab.yaml of the Xen FPU reproduction lab"
+    return schema

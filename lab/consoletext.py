@@ -1,0 +1,50 @@
+"""Console output is untrusted: what of it may reach a terminal, a page or a report."""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPES = re.compile(
+    r"\x1b(?:"
+    r"\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"|\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC: titles, links
+    r"|[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
+    r"|[ -/]*[0-~]?)"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+DEATHS = (
+    re.compile(r"Kernel panic - not syncing.*"),
+    re.compile(r"\bOops: .*"),
+    # Emulated time jumps: a lockup warning is no death.
+    re.compile(r"\bBUG: (?!soft lockup|workqueue lockup).*"),
+    re.compile(r"kernel BUG at .*"),
+    re.compile(r"general protection fault.*"),
+    re.compile(r"double fault.*"),
+    re.compile(r"Panic on CPU.*"),
+    re.compile(r"FATAL TRAP.*"),
+    re.compile(r"Domain \d+ crashed.*"),
+    re.compile(r"domain_crash.*"),
+)
+
+
+def clean(raw: bytes) -> str:
+    """Text without escape sequences and control characters; line ends as newlines."""
+    text = raw.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROL.sub("", _ESCAPES.sub("", text))
+
+
+def tail(raw: bytes, lines: int = 15) -> str:
+    """The last lines that are not empty, safe to show."""
+    kept = [line for line in clean(raw[-65536:]).splitlines() if line.strip()]
+    return "\n".join(line[:200] for line in kept[-lines:])
+
+
+def death(raw: bytes) -> str | None:
+    """The first line in which a kernel or Xen says that it died, safe to show."""
+    for line in clean(raw).splitlines():
+        for pattern in DEATHS:
+            found = pattern.search(line)
+            if found:
+                return found.group()[:160]
+    return None

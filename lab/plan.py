@@ -1,0 +1,142 @@
+"""From configuration to cells: pure, touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from lab.config import GUEST_KINDS, Expectation, GuestKind, LabConfig
+from lab.errors import UserError
+
+PLAIN = "plain"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kernel x one guest kind x one variation."""
+
+    id: str
+    guest: GuestKind
+    kernel: str
+    variation: str = PLAIN
+    args: str = ""  # boot arguments of kernel and variation
+    vcpus: int = 1
+    settings: dict[str, int] = field(default_factory=dict)
+    expect: Expectation | None = None
+    added_as_control: bool = False  # not selected: here so that the selected ones prove something
+
+    @property
+    def nested(self) -> bool:
+        """Whether the cell needs the Xen host (else QEMU boots it by itself)."""
+        return self.guest in ("pv", "pvh", "hvm")
+
+    @property
+    def is_control(self) -> bool:
+        return self.expect == "corrupts"
+
+
+def cell_id(guest: str, kernel: str, variation: str = PLAIN) -> str:
+    """The only name of a cell, e.g. ``pv-linux-3.19.8~2vcpu``."""
+    return f"{guest}-{kernel}" + ("" if variation == PLAIN else f"~{variation}")
+
+
+def cells(config: LabConfig) -> list[Cell]:
+    """Every cell of the matrix, in the order kernels x guests x variations, then include."""
+    matrix = config.matrix
+    kernels = matrix.kernels if matrix.kernels is not None else list(config.kernels)
+    ids = [
+        cell_id(guest, kernel, variation)
+        for variation in matrix.variations
+        for kernel in kernels
+        for guest in matrix.guests
+    ]
+    ids += [i for i in matrix.include if i not in ids]
+    made = [_cell(config, cell) for cell in dict.fromkeys(ids)]
+    _every_glob_matches(matrix.exclude, made, "matrix.exclude")
+    kept = [cell for cell in made if not _matches(cell.id, matrix.exclude)]
+    if not kept:
+        raise UserError("the matrix has no cell left: loosen matrix.exclude")
+    for word, globs in config.expect.items():
+        _every_glob_matches(globs, made, f"expect.{word}")
+    return kept
+
+
+def select(plan: list[Cell], wanted: list[str]) -> list[Cell]:
+    """The cells that ids or globs name, with a positive control for them.
+
+    A clean cell proves nothing unless a cell known to corrupt did so in the same run, so
+    one that is expected to corrupt is added where the selection has none.
+    """
+    if not wanted:
+        return plan
+    _every_glob_matches(wanted, plan, "the command line")
+    chosen = [cell for cell in plan if _matches(cell.id, wanted)]
+    return chosen + _controls_for(chosen, plan)
+
+
+def _controls_for(chosen: list[Cell], plan: list[Cell]) -> list[Cell]:
+    """A control of a cell's own guest kind where there is one, else the cheapest one."""
+    controls = [cell for cell in plan if cell.is_control]
+    needed: list[Cell] = []
+    for cell in chosen:
+        if cell.is_control or not controls:
+            continue
+        same = [control for control in controls if control.guest == cell.guest]
+        cheap = [control for control in controls if not control.nested]
+        best = (same or cheap or controls)[0]
+        if best not in chosen and best not in needed:
+            needed.append(best)
+    return [replace(control, added_as_control=True) for control in needed]
+
+
+def _cell(config: LabConfig, wanted: str) -> Cell:
+    guest, kernel, variation = _parts(wanted)
+    if kernel not in config.kernels:
+        raise UserError(
+            f"cell {wanted!r} names the kernel {kernel!r}, which is not under 'kernels:' "
+            f"(there are {', '.join(config.kernels)})"
+        )
+    args, vcpus, settings = config.kernels[kernel].args, 1, dict(config.stress.settings)
+    if variation != PLAIN:
+        if variation not in config.variations:
+            raise UserError(
+                f"cell {wanted!r} names the variation {variation!r}, "
+                f"which is not under 'variations:'"
+            )
+        change = config.variations[variation]
+        args, vcpus = f"{args} {change.args}".strip(), change.vcpus
+        settings |= change.settings
+    return Cell(
+        wanted, guest, kernel, variation, args, vcpus, settings, _expectation(config, wanted)
+    )
+
+
+def _parts(wanted: str) -> tuple[GuestKind, str, str]:
+    guest, dash, rest = wanted.partition("-")
+    kernel, _, variation = rest.partition("~")
+    if not dash or guest not in GUEST_KINDS or not kernel:
+        raise UserError(
+            f"{wanted!r} is no cell id: it should read KIND-KERNEL or KIND-KERNEL~VARIATION, "
+            f"KIND one of {', '.join(GUEST_KINDS)}"
+        )
+    return guest, kernel, variation or PLAIN
+
+
+def _expectation(config: LabConfig, cell: str) -> Expectation | None:
+    found = [word for word, globs in config.expect.items() if _matches(cell, globs)]
+    if len(found) > 1:
+        raise UserError(f"expect: {cell!r} is named under both 'corrupts' and 'clean'")
+    return found[0] if found else None
+
+
+def _matches(cell: str, globs: list[str]) -> bool:
+    return any(fnmatchcase(cell, glob) for glob in globs)
+
+
+def _every_glob_matches(globs: list[str], plan: list[Cell], where: str) -> None:
+    """A name that fits nothing is a typing mistake: it must not silently test less."""
+    for glob in globs:
+        if not any(fnmatchcase(cell.id, glob) for cell in plan):
+            ids = ", ".join(cell.id for cell in plan[:6])
+            more = ", ..." if len(plan) > 6 else ""
+            raise UserError(f"{where}: {glob!r} fits no cell (there are {ids}{more})")
