@@ -1,0 +1,95 @@
+"""What is running right now: told by the parts that run, read by whoever shows it.
+
+The board knows nothing of terminals. Subscribers get every change as a line of text; a live
+display reads ``rows`` whenever it likes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from lab.verdict import Verdict
+
+Listener = Callable[["Row", str], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing in progress: a cell, the Xen host, a kernel build."""
+
+    name: str
+    state: str = "waiting"
+    since: float = field(default_factory=time.monotonic)
+    began: float | None = None  # when it left waiting
+    ended: float | None = None
+    usual: float | None = None  # seconds that it took last time, where known
+    windows: int = 0
+    corruptions: int = 0
+    verdict: Verdict | None = None
+    as_expected: bool | None = None
+    reason: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds in progress, up to now or to the end."""
+        if self.began is None:
+            return 0.0
+        return (self.ended or time.monotonic()) - self.began
+
+
+class Board:
+    """Rows by name, safe for threads; ``listener`` hears changes of state, not every count."""
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self._rows: dict[str, Row] = {}
+        self._lock = threading.Lock()
+        self._listener = listener
+
+    @property
+    def rows(self) -> list[Row]:
+        with self._lock:
+            return list(self._rows.values())
+
+    def add(self, name: str, usual: float | None = None) -> None:
+        with self._lock:
+            self._rows.setdefault(name, Row(name, usual=usual))
+
+    def state(self, name: str, state: str) -> None:
+        """A new state, in a few words; repeated ones are not news."""
+        with self._lock:
+            row = self._rows.setdefault(name, Row(name))
+            if row.state == state:
+                return
+            now = time.monotonic()
+            row = replace(row, state=state, since=now, began=row.began or now)
+            self._rows[name] = row
+        self._tell(row, state)
+
+    def counts(self, name: str, windows: int, corruptions: int) -> None:
+        with self._lock:
+            row = self._rows[name]
+            first = corruptions and not row.corruptions
+            row = replace(row, windows=windows, corruptions=corruptions)
+            self._rows[name] = row
+        if first:
+            self._tell(row, f"corruption seen after {row.seconds:.1f} s")
+
+    def done(
+        self, name: str, verdict: Verdict | None, reason: str, as_expected: bool | None
+    ) -> None:
+        with self._lock:
+            row = self._rows.setdefault(name, Row(name))
+            now = time.monotonic()
+            row = replace(
+                row, state="done", since=now, ended=now, began=row.began or now,
+                verdict=verdict, reason=reason, as_expected=as_expected,
+            )  # fmt: skip
+            self._rows[name] = row
+        self._tell(row, f"{verdict.value if verdict else 'done'}: {reason}" if reason else "done")
+
+    def _tell(self, row: Row, text: str) -> None:
+        if self._listener:
+            self._listener(row, text)

@@ -1,0 +1,30 @@
+"""How long things took last time on this machine, so that progress can say what to expect."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lab.files import cache_dir, write_atomic
+
+
+class Durations:
+    """Seconds by name, kept in the cache; an unreadable file counts as an empty one."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path or cache_dir() / "durations.json"
+        self._seconds: dict[str, float] = {}
+        try:
+            known = json.loads(self._path.read_text())
+            self._seconds = {str(name): float(value) for name, value in known.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            pass  # a hint, not evidence
+
+    def usual(self, name: str) -> float | None:
+        return self._seconds.get(name)
+
+    def took(self, name: str, seconds: float) -> None:
+        """Remember one more; recent ones count more (half the weight for the newest)."""
+        before = self._seconds.get(name, seconds)
+        self._seconds[name] = round((before + seconds) / 2, 2)
+        write_atomic(self._path, json.dumps(self._seconds, indent=1) + "\n")

@@ -1,0 +1,153 @@
+"""One QEMU for one trial: the native and dom0 kinds, which need no host image."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import consoletext, watch
+from lab.deadline import Deadline
+from lab.judge import Ending
+from lab.watch import Glance
+
+# A PV dom0 dies under QEMU 7.2's SMAP (a #PF in Xen's bounce frame); both kinds get one model.
+TCG_CPU = "max,-smap,-smep"
+_POLL = 0.1
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a machine boots. ``args`` are the kernel's; memory in MiB is the guest's own."""
+
+    qemu: str
+    accelerator: str  # kvm or tcg
+    kernel: Path
+    ramdisk: Path
+    args: str
+    vcpus: int
+    memory_mib: int
+    xen: Path | None = None  # given: the kernel is dom0 on this hypervisor
+    xen_args: str = ""
+
+
+def command(boot: Boot, console: Path) -> list[str]:
+    """QEMU's command line: pure. No network, no disk, one serial port into a file."""
+    memory = boot.memory_mib if boot.xen is None else boot.memory_mib + 256
+    base = [
+        boot.qemu, "-nodefaults", "-no-user-config", "-no-reboot",
+        "-display", "none", "-nic", "none",
+        "-accel", boot.accelerator,
+        "-cpu", TCG_CPU if boot.accelerator == "tcg" else "host",
+        "-smp", str(boot.vcpus),
+        "-m", str(memory),
+        "-chardev", f"file,id=console,path={_doubled(str(console))}",
+        "-serial", "chardev:console",
+    ]  # fmt: skip
+    if boot.xen is None:
+        args = f"console=ttyS0 {boot.args}".strip()
+        return [*base, "-kernel", str(boot.kernel), "-initrd", str(boot.ramdisk), "-append", args]
+    modules = f"{boot.kernel} console=hvc0 {boot.args}".strip()
+    return [
+        *base,
+        "-kernel", str(boot.xen),
+        "-append", xen_args(boot),
+        "-initrd", f"{_doubled(modules)},{_doubled(str(boot.ramdisk))}",
+    ]  # fmt: skip
+
+
+def xen_args(boot: Boot) -> str:
+    """Xen's command line. Its own messages share the serial port with dom0's console."""
+    fixed = (
+        f"console=com1 com1=115200,8n1 dom0_mem={boot.memory_mib}M,max:{boot.memory_mib}M "
+        f"dom0_max_vcpus={boot.vcpus} noreboot=0"
+    )
+    return f"{fixed} {boot.xen_args}".strip()
+
+
+def _doubled(text: str) -> str:
+    """QEMU reads a comma as a separator; two stand for one."""
+    return text.replace(",", ",,")
+
+
+def run(
+    argv: Sequence[str],
+    console: Path,
+    deadline: Deadline,
+    seen: Callable[[Glance], None],
+    stop: threading.Event,
+) -> Ending:
+    """Boot and watch the console file until the program's last record, a death or the deadline.
+
+    ``seen`` gets a look at every growth of the console. QEMU dies with the controller
+    (setpriv), and never outlives this call.
+    """
+    began = time.monotonic()
+    console.touch()
+    log = console.with_name("qemu.log")
+    with log.open("wb") as errors:
+        try:
+            # PR_SET_PDEATHSIG through setpriv: a killed controller leaves no QEMU behind.
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *argv],
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+            )  # fmt: skip
+        except OSError as error:
+            return Ending("lab_error", f"QEMU could not be started: {error}")
+        try:
+            how, booted = _watch(process, console, deadline, seen, stop, began)
+        finally:
+            _end(process)
+    seconds = round(time.monotonic() - began, 2)
+    said = consoletext.tail(log.read_bytes(), 1)
+    if how == "exited" and process.returncode != 0:
+        return Ending("lab_error", f"QEMU failed: {said or process.returncode}", seconds, booted)
+    return Ending(how, said, seconds, booted)
+
+
+def _watch(
+    process: subprocess.Popen[bytes],
+    console: Path,
+    deadline: Deadline,
+    seen: Callable[[Glance], None],
+    stop: threading.Event,
+    began: float,
+) -> tuple[str, float | None]:
+    size, grown, booted, died = -1, time.monotonic(), None, None
+    while True:
+        exited = process.poll() is not None
+        content = console.read_bytes()
+        now = time.monotonic()
+        if len(content) != size:
+            size, grown = len(content), now
+            look = watch.glance(content)
+            seen(look)
+            if look.started and booted is None:
+                booted = round(now - began, 2)
+            if look.finished:
+                return "finished", booted
+            if look.dead and died is None:
+                died = now
+        if exited:
+            return "exited", booted
+        if stop.is_set():
+            return "interrupted", booted
+        silent = booted is not None and now - grown > watch.SILENCE
+        if deadline.expired or silent or (died and now - died > watch.DEATH_GRACE):
+            return "deadline", booted
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,71 @@
+"""JUnit and Markdown from a run's cells: pure but for the two files' text."""
+
+from __future__ import annotations
+
+from junit_xml import TestCase, TestSuite, to_xml_report_string
+
+from lab.cellverdict import CellVerdict
+from lab.verdict import Verdict
+
+
+def junit(name: str, cells: list[CellVerdict]) -> str:
+    """JUnit XML: a case per cell; with an expectation it passes when the cell shows it."""
+    suite = TestSuite(name, [_case(cell) for cell in cells])
+    text: str = to_xml_report_string([suite])
+    return text
+
+
+def _case(cell: CellVerdict) -> TestCase:
+    case = TestCase(cell.cell.id, classname=f"lab.{cell.cell.guest}", elapsed_sec=cell.seconds)
+    case.stdout = _figures(cell)
+    verdict = cell.verdict
+    if verdict is None:
+        case.add_skipped_info(message=cell.reason)
+    elif cell.as_expected:
+        pass
+    elif verdict is Verdict.VACUOUS and cell.cell.expect is None:
+        case.add_skipped_info(message=cell.reason)
+    elif verdict in (Verdict.LAB_ERROR, Verdict.CRASHED):
+        case.add_error_info(message=f"{verdict.value}: {cell.reason}")
+    else:
+        wanted = f", expected {cell.cell.expect}" if cell.cell.expect else ""
+        case.add_failure_info(message=f"{verdict.value}{wanted}: {cell.reason}")
+    return case
+
+
+def _figures(cell: CellVerdict) -> str:
+    return (
+        f"windows={cell.windows} checks={cell.checks} corruptions={cell.corruptions} "
+        f"trials={len(cell.trials)}"
+    )
+
+
+def summary(title: str, facts: dict[str, str], cells: list[CellVerdict], repeat: str) -> str:
+    """A page of Markdown: what was run, on what, what came out, how to repeat it."""
+    lines = [f"# {title}", ""]
+    lines += [f"- {key}: {_escaped(value)}" for key, value in facts.items()]
+    lines += ["", "| cell | verdict | expected | windows | failed checks | why |"]
+    lines += ["|---|---|---|---:|---:|---|"]
+    lines += [_row(cell) for cell in cells]
+    notes = [(c.cell.id, note) for c in cells for t in c.trials for note in t.notes]
+    if notes:
+        lines += ["", "Notes:", ""]
+        lines += [f"- {cell}: {_escaped(note)}" for cell, note in dict.fromkeys(notes)]
+    lines += ["", "Again:", "", f"    {repeat}", ""]
+    return "\n".join(lines)
+
+
+def _row(cell: CellVerdict) -> str:
+    verdict = cell.verdict.value if cell.verdict else "impossible here"
+    expect = cell.cell.expect or "-"
+    mark = "" if cell.as_expected or cell.verdict is None else " **(!)**"
+    return (
+        f"| {cell.cell.id} | {verdict}{mark} | {expect} | {cell.windows:,} | "
+        f"{cell.corruptions:,} | {_escaped(cell.reason)} |"
+    )
+
+
+def _escaped(text: str) -> str:
+    """Reasons quote consoles, which are untrusted: no HTML and no table borders from there."""
+    plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return plain.replace("|", "\\|").replace("`", "'").replace("\n", " ")

@@ -1,0 +1,184 @@
+"""All trials of one command: what runs beside what, and what is kept of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab import report
+from lab.board import Board
+from lab.cellverdict import CellVerdict, combine, with_controls
+from lab.config import LabConfig
+from lab.durations import Durations
+from lab.errors import LabError
+from lab.evidence import RunFolder
+from lab.judge import TrialVerdict, judge
+from lab.plan import Cell
+from lab.supplies import Supplies, cores
+from lab.trial import OwnMachine, Place, run_trial
+from lab.verdict import Verdict, exit_code
+from lab.xenhost import HostPlace, XenHost
+
+# Only our own fault is tried again, once; a corruption or a crash never is.
+_LAB_ERROR_RETRIES = 1
+
+
+@dataclass
+class Run:
+    """One command's trials. ``stop`` is set by Ctrl-C: what runs is ended, the rest not begun."""
+
+    config: LabConfig
+    cells: list[Cell]
+    supplies: Supplies
+    folder: RunFolder
+    board: Board
+    stop: threading.Event
+    facts: dict[str, str]  # for the summary: what was run, on what
+    repeat: str  # the command that repeats this run
+    keep_host: bool = False
+    _outcomes: dict[str, CellVerdict] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _durations: Durations = field(default_factory=Durations)
+
+    def execute(self) -> list[CellVerdict]:
+        """Run what has no verdict yet: own machines side by side, guests on the Xen host."""
+        for cell in self.cells:
+            self.board.add(cell.id, self._durations.usual(self._key(cell)))
+        self._write_reports()
+        todo = [cell for cell in self.cells if not self._impossible(cell)]
+        # Controls first: they tell early whether the run can prove anything.
+        todo.sort(key=lambda cell: not cell.is_control)
+        # The host keeps a processor busy while it boots and while it has guests.
+        slots = threading.BoundedSemaphore(cores())
+        with ThreadPoolExecutor(cores() + 1) as pool:
+            work: list[Future[None]] = []
+            nested = [cell for cell in todo if cell.nested]
+            if nested:
+                slots.acquire()
+                work.append(pool.submit(self._on_host, nested, slots.release))
+            own = OwnMachine(self.supplies, self.config.xen.args)
+            for cell in (cell for cell in todo if not cell.nested):
+                work.append(pool.submit(self._in_slot, cell, own, slots))
+            self._join(work)
+        self._write_reports()
+        self.folder.seal()
+        return self.outcomes()
+
+    def outcomes(self) -> list[CellVerdict]:
+        """Every cell's verdict so far, in the plan's order, weighed beside the controls."""
+        with self._lock:
+            known = dict(self._outcomes)
+        missing = "not run: the run has not come to it"
+        made = [
+            known.get(cell.id) or CellVerdict(cell, Verdict.LAB_ERROR, missing)
+            for cell in self.cells
+        ]
+        return with_controls(made)
+
+    def exit_code(self) -> int:
+        found = [(c.verdict, c.cell.expect) for c in self.outcomes() if c.verdict is not None]
+        return exit_code(found) if found else Verdict.LAB_ERROR.exit_code
+
+    def _join(self, work: list[Future[None]]) -> None:
+        """Wait for all; Ctrl-C (once) asks everything to end and goes on waiting."""
+        for future in work:
+            while True:
+                try:
+                    future.result()
+                    break
+                except KeyboardInterrupt:
+                    self.stop.set()
+
+    def _impossible(self, cell: Cell) -> bool:
+        why = self.supplies.impossible.get(cell.id)
+        if why:
+            self._outcome(CellVerdict(cell, None, why))
+        return why is not None
+
+    def _in_slot(self, cell: Cell, place: Place, slots: threading.BoundedSemaphore) -> None:
+        with slots:
+            self._cell(cell, place)
+
+    def _on_host(self, cells: list[Cell], release: Callable[[], None]) -> None:
+        host = XenHost(self.config, self.supplies, self.folder, self.board, self.stop)
+        try:
+            host.start()
+            with ThreadPoolExecutor(self.config.host.guests_at_once) as pool:
+                place = HostPlace(host)
+                list(pool.map(lambda cell: self._cell(cell, place), cells))
+            host.collect()
+        except LabError as error:
+            for cell in cells:
+                if cell.id not in self._outcomes:
+                    self._outcome(CellVerdict(cell, Verdict.LAB_ERROR, str(error)))
+        finally:
+            if not self.keep_host:
+                host.stop()
+            release()
+
+    def _cell(self, cell: Cell, place: Place) -> None:
+        """All trials of a cell, those of an earlier attempt at this run included."""
+        began = time.monotonic()
+        verdicts = self._earlier(cell)
+        number = len(self.folder.trials(cell.id))
+        while not self.stop.is_set() and self._wants_more(verdicts):
+            number += 1
+            verdicts.append(self._trial(cell, number, place))
+        if not verdicts:
+            self._outcome(CellVerdict(cell, Verdict.LAB_ERROR, "interrupted before it began"))
+            return
+        seconds = time.monotonic() - began
+        made = combine(cell, verdicts, seconds)
+        if made.verdict is not Verdict.LAB_ERROR:
+            self._durations.took(self._key(cell), seconds)
+        self._outcome(made)
+
+    def _wants_more(self, verdicts: list[TrialVerdict]) -> bool:
+        faults = sum(v.verdict is Verdict.LAB_ERROR for v in verdicts)
+        good = len(verdicts) - faults
+        return good < self.config.trials and faults <= _LAB_ERROR_RETRIES
+
+    def _trial(self, cell: Cell, number: int, place: Place) -> TrialVerdict:
+        try:
+            return run_trial(
+                cell, number, self.config, self.supplies, self.folder, place, self.board, self.stop
+            )
+        except (LabError, OSError) as error:
+            return TrialVerdict(Verdict.LAB_ERROR, str(error))
+
+    def _earlier(self, cell: Cell) -> list[TrialVerdict]:
+        """Trials that a resumed run already has; one that was cut off is judged as it lies."""
+        verdicts = []
+        for trial in self.folder.trials(cell.id):
+            verdict = judge(trial.facts(), trial.read_console(), trial.ending())
+            if trial.verdict() is None:
+                trial.judged(verdict)
+            verdicts.append(verdict)
+        # A kill of the controller is not the lab's fault a second time.
+        return [v for v in verdicts if v.verdict is not Verdict.LAB_ERROR]
+
+    def _outcome(self, cell: CellVerdict) -> None:
+        with self._lock:
+            self._outcomes[cell.cell.id] = cell
+        as_expected = None if cell.verdict is None else cell.as_expected
+        self.board.done(cell.cell.id, cell.verdict, cell.reason, as_expected)
+        self._write_reports()
+
+    def _write_reports(self) -> None:
+        """JUnit and the summary, whole again after every cell, so that a crash loses nothing."""
+        cells = self.outcomes()
+        with self._lock:
+            self.folder.write_text("junit.xml", report.junit("xen-fpu-lab", cells))
+            title = f"Run {self.folder.path.name}"
+            self.folder.write_text(
+                "summary.md", report.summary(title, self.facts, cells, self.repeat)
+            )
+            body: dict[str, Any] = {"cells": [cell.as_json() for cell in cells]}
+            self.folder.write("summary.json", body)
+
+    def _key(self, cell: Cell) -> str:
+        return f"{self.supplies.accel.name} {cell.id} {self.config.stress.seconds}s"

@@ -1,0 +1,162 @@
+"""What a command does from configuration to exit code: the run's beginning and end."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lab import __version__
+from lab.config import LabConfig
+from lab.evidence import FORMAT, RunFolder
+from lab.plan import Cell, cells, select
+from lab.run import Run
+from lab.supplies import Supplies, cores, gather
+from lab.terminal import Terminal
+from lab.verdict import Verdict
+
+
+def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repeat: str) -> int:
+    """`lab run`: a new run's folder, all its cells, the closing table."""
+    terminal = Terminal()
+    chosen = select(cells(config), wanted)
+    supplies = _gather(config, chosen, terminal, [name for name in wanted if "*" not in name])
+    folder = RunFolder.create()
+    folder.write_text("lab.yaml", path.read_text())
+    folder.write("config.json", config.model_dump(mode="json"))
+    folder.write("plan.json", {"cells": [asdict(cell) for cell in chosen]})
+    folder.write("manifest.json", _manifest(supplies, repeat))
+    return _execute(config, chosen, supplies, folder, terminal, keep_host, repeat)
+
+
+def resume(path: Path, keep_host: bool) -> int:
+    """`lab run --resume`: what has a verdict stays, the rest is run."""
+    folder = RunFolder.open(path)
+    config = LabConfig.model_validate(folder.read("config.json"))
+    chosen = [Cell(**cell) for cell in folder.plan()]
+    terminal = Terminal()
+    supplies = _gather(config, chosen, terminal, [])
+    manifest = folder.manifest()
+    repeat = str(manifest["command"])
+    found = supplies.provenance()
+    if found["kernels"] != manifest["supplies"]["kernels"]:
+        terminal.say("the kernels have changed since this run began: it cannot be resumed")
+        return Verdict.LAB_ERROR.exit_code
+    manifest.setdefault("resumed", []).append(_now())
+    folder.write("manifest.json", manifest)
+    return _execute(config, chosen, supplies, folder, terminal, keep_host, repeat)
+
+
+def prepare(config: LabConfig, chosen: list[Cell]) -> None:
+    """`lab prepare`: everything that a run would need, nothing booted."""
+    terminal = Terminal()
+    _gather(config, chosen, terminal, [])
+    terminal.say("everything is there")
+
+
+def _gather(
+    config: LabConfig, chosen: list[Cell], terminal: Terminal, exact: list[str]
+) -> Supplies:
+    supplying = Terminal(terminal.console)
+    terminal.say("gathering kernels and images")
+    with supplying.progress():
+        return gather(config, chosen, supplying.board.state, exact)
+
+
+def _execute(
+    config: LabConfig,
+    chosen: list[Cell],
+    supplies: Supplies,
+    folder: RunFolder,
+    terminal: Terminal,
+    keep_host: bool,
+    repeat: str,
+) -> int:
+    began = time.monotonic()
+    terminal.say(
+        f"{len(chosen)} cells on QEMU {supplies.qemu.version} "
+        f"({supplies.accel.name}), {cores()} cores; evidence in {_short(folder.path)}"
+    )
+    stop = threading.Event()
+    facts = _facts(supplies)
+    work = Run(
+        config, chosen, supplies, folder, terminal.board, stop, facts, repeat, keep_host
+    )  # fmt: skip
+    with terminal.progress():
+        outcomes = work.execute()
+    code = work.exit_code()
+    terminal.say("")
+    terminal.table(outcomes)
+    wrong = [cell.cell.id for cell in outcomes if cell.verdict and not cell.as_expected]
+    verdict = (
+        "every cell shows what it should" if not wrong else f"not as it should: {', '.join(wrong)}"
+    )
+    terminal.say(f"\n{verdict} ({time.monotonic() - began:.0f} s)")
+    if stop.is_set():
+        terminal.say(f"interrupted; go on with: lab run --resume {_short(folder.path)}")
+    terminal.say(f"evidence  {_short(folder.path)}")
+    terminal.say(f"again     {repeat}")
+    terminal.say(f"check it  lab verify {_short(folder.path)}")
+    return 130 if stop.is_set() else code
+
+
+def _short(path: Path) -> str:
+    """Relative to where the user stands, when it is below."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _manifest(supplies: Supplies, repeat: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "lab": __version__,
+        "began": _now(),
+        "command": repeat,
+        "argv": sys.argv,
+        "machine": {
+            "kernel": platform.release(),
+            "system": _pretty_name(),
+            "processor": _processor(),
+            "cores": cores(),
+            "memory_mib": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20,
+            "python": platform.python_version(),
+        },
+        "supplies": supplies.provenance(),
+    }
+
+
+def _facts(supplies: Supplies) -> dict[str, str]:
+    kernels = "; ".join(f"{n} is {b.image.version}" for n, b in supplies.kernels.items())
+    facts = {
+        "machine": f"{_processor()}, {cores()} cores, {_pretty_name()}",
+        "QEMU": f"{supplies.qemu.version}, {supplies.accel.name} ({supplies.accel.why})",
+        "kernels": kernels,
+    }
+    if supplies.xen:
+        facts["Xen"] = f"{supplies.xen.package} {supplies.xen.version}"
+    return facts
+
+
+def _pretty_name() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
+    except OSError:
+        return "unknown"
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

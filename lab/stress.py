@@ -1,0 +1,34 @@
+"""The stress program, seen from outside: its binaries and its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.config import StressConfig
+from lab.files import PROJECT
+from lab.plan import Cell
+from lab.process import run
+
+
+def program(arch: int) -> Path:
+    """The freestanding binary, made up to date by its own Makefile (milliseconds when it is)."""
+    run(["make", "-s", "-C", PROJECT / "repro", f"build/mmxstress{arch}"], timeout=300)
+    return PROJECT / "repro" / "build" / f"mmxstress{arch}"
+
+
+def settings(stress: StressConfig, cell: Cell, nonce: str, trial: int) -> dict[str, str]:
+    """The program's settings for one trial, by its own names; each trial has its own seed."""
+    first = stress.stop == "first" or (stress.stop == "auto" and cell.expect == "corrupts")
+    return {
+        "run": nonce,
+        "seed": str(stress.seed + trial - 1),
+        "seconds": str(stress.seconds),
+        "windows": str(stress.windows),
+        "stop": str(int(first)),
+        **{key: str(value) for key, value in cell.settings.items()},
+    }
+
+
+def boot_words(values: dict[str, str]) -> str:
+    """Settings as words of a kernel command line; the kernel passes over dotted names."""
+    return " ".join(f"mmx.{key}={value}" for key, value in values.items())

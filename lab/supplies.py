@@ -1,0 +1,152 @@
+"""Everything that a run's cells boot: gathered before the first boot, so that nothing missing
+is found out halfway.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import kernels, stress, xen
+from lab.accel import Accel, accelerator
+from lab.config import LabConfig
+from lab.errors import UserError
+from lab.files import cache_dir, require_space, sha256, sha256_of, write_atomic
+from lab.kernels import Bootable
+from lab.plan import Cell
+from lab.qemubin import Qemu, qemu
+from lab.ramdisk import ramdisk
+from lab.xen import Xen
+
+if TYPE_CHECKING:
+    from lab.domimage import Dom0Image
+
+Report = Callable[[str, str], None]  # what, and its state in a few words
+_RESULTS_MIB = 500
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """``impossible``: cells that this machine or kernel cannot do, by id, with the reason."""
+
+    qemu: Qemu
+    accel: Accel
+    program: Path
+    ramdisk: Path
+    kernels: dict[str, Bootable]
+    xen: Xen | None
+    image: Dom0Image | None
+    impossible: dict[str, str] = field(default_factory=dict)
+
+    def provenance(self) -> dict[str, Any]:
+        """Versions and hashes of everything, for the manifest."""
+        return {
+            "qemu": {"path": str(self.qemu.path), "version": self.qemu.version},
+            "accelerator": {"name": self.accel.name, "why": self.accel.why},
+            "program": {"path": str(self.program), "sha256": sha256(self.program)},
+            "ramdisk": {"path": str(self.ramdisk), "sha256": sha256(self.ramdisk)},
+            "kernels": {
+                name: {
+                    "version": bootable.image.version,
+                    "config": str(bootable.kernel.config or ""),
+                    **bootable.kernel.provenance,
+                }
+                for name, bootable in self.kernels.items()
+            },
+            "xen": self.xen.provenance() if self.xen else None,
+            "dom0_image": self.image.provenance() if self.image else None,
+        }
+
+
+def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str]) -> Supplies:
+    """Find, download and build what ``cells`` need; the dom0 image beside the kernels.
+
+    ``exact``: ids that the user asked for by name; for them, impossible is a UserError.
+    """
+    require_space(cache_dir(), _RESULTS_MIB, "a run")
+    binary = qemu()
+    accel = accelerator(binary, config.host.accelerator)
+    impossible = _impossible_kinds(config, cells, binary, accel)
+    names = list(dict.fromkeys(cell.kernel for cell in cells))
+    for name in names:
+        report(f"kernel {name}", "finding")
+    with ThreadPoolExecutor(1) as beside:
+        nested = [c for c in cells if c.nested and c.id not in impossible]
+        image = None
+        if nested and config.host.kind == "nested":
+            image = beside.submit(_image, config, report)
+        found = {name: _kernel(config, name, report) for name in names}
+        impossible |= _impossible_kernels(cells, found)
+        _refuse(impossible, exact)
+        needs_xen = any(cell.guest == "dom0" for cell in cells)
+        program = stress.program(config.stress.arch)
+        return Supplies(
+            binary, accel, program, _ramdisk(program), found,
+            xen.resolve(config.xen) if needs_xen else None,
+            image.result() if image else None,
+            impossible,
+        )  # fmt: skip
+
+
+def _kernel(config: LabConfig, name: str, report: Report) -> Bootable:
+    what = f"kernel {name}"
+    found = kernels.resolve(name, config.kernels[name], lambda state: report(what, state))
+    report(what, f"ready: {found.image.version}")
+    return found
+
+
+def _image(config: LabConfig, report: Report) -> Dom0Image:
+    from lab.domimage import dom0_image
+
+    made = dom0_image(lambda state: report("dom0 image", state), xen.package_name(config.xen))
+    report("dom0 image", "ready")
+    return made
+
+
+def _ramdisk(program: Path) -> Path:
+    content = ramdisk(program.read_bytes())
+    path = cache_dir() / "ramdisk" / f"{sha256_of(content)[:16]}.cpio"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, content)
+    return path
+
+
+def _impossible_kinds(
+    config: LabConfig, cells: list[Cell], binary: Qemu, accel: Accel
+) -> dict[str, str]:
+    """Kinds that this QEMU cannot run by emulation; under KVM the processor nests by itself."""
+    if config.host.kind == "real" or accel.name == "kvm":
+        return {}
+    why = f"QEMU {binary.version} cannot emulate what {{}} needs: take 7.2 (`lab doctor` says how)"
+    return {c.id: why.format(c.guest) for c in cells if c.nested and c.guest not in binary.kinds}
+
+
+def _impossible_kernels(cells: list[Cell], found: dict[str, Bootable]) -> dict[str, str]:
+    reasons = {}
+    for cell in cells:
+        why = found[cell.kernel].impossible_as(cell.guest)
+        if why and cell.guest != "pvh":
+            # The question of this lab is a PV one: such a kernel is a mistake, not a property.
+            raise UserError(
+                f"kernel {cell.kernel!r} cannot run as {cell.guest}: {why}; "
+                f"give another one, or put {cell.id!r} under matrix.exclude"
+            )
+        if why:
+            reasons[cell.id] = f"kernel {cell.kernel} cannot run as pvh: {why}"
+    return reasons
+
+
+def _refuse(impossible: dict[str, str], exact: list[str]) -> None:
+    for cell in exact:
+        if cell in impossible:
+            raise UserError(f"cell {cell!r} is impossible here: {impossible[cell]}")
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,167 @@
+"""One execution of a cell, from kernel and ramdisk to the verdict: the lab's story.
+
+lab.yaml -> plan (cells) -> kernel + ramdisk -> host -> guest -> console records
+-> trial verdict -> cell verdict -> results/ -> JUnit, page
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lab import machine, stress
+from lab.board import Board
+from lab.config import LabConfig
+from lab.deadline import Deadline
+from lab.errors import LabError
+from lab.evidence import RunFolder, TrialFolder
+from lab.judge import Ending, TrialFacts, TrialVerdict, judge
+from lab.plan import Cell
+from lab.supplies import Supplies
+from lab.watch import Glance
+
+# From power-on to the program's first record; a Debian kernel as HVM is the slowest under TCG.
+_BOOT_SECONDS = {"native": 180, "dom0": 240, "pv": 240, "pvh": 300, "hvm": 600}
+# Guest seconds may pass slower than ours under emulation on a busy machine.
+_STRETCH = 5
+# panic=1: a dead kernel reboots, which ends the machine. edd, timer check: minutes under TCG.
+_ARGS = "panic=1"
+_HVM_ARGS = "edd=off no_timer_check"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What is to be booted for one trial."""
+
+    cell: Cell
+    kernel: Path
+    ramdisk: Path
+    args: str
+    memory_mib: int
+    deadline: Deadline
+
+
+class Place(Protocol):
+    """Where a trial boots: a QEMU of its own, or a guest on a Xen host."""
+
+    def describe(self, task: Assignment, console: Path) -> dict[str, Any]:
+        """The exact command line or configuration, before anything starts."""
+
+    def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
+        """Boot, watch, and end it; LabError when it is our fault or the host's."""
+
+
+def run_trial(
+    cell: Cell,
+    number: int,
+    config: LabConfig,
+    supplies: Supplies,
+    run: RunFolder,
+    place: Place,
+    board: Board,
+    stop: threading.Event,
+) -> TrialVerdict:
+    """Boot the cell once, keep its console, judge it."""
+    facts = trial_facts(cell, number, config)
+    task = assignment(cell, config, supplies, facts)
+    folder = run.trial(cell.id, number)
+    folder.open(facts, place.describe(task, folder.console))
+    board.state(cell.id, "booting")
+    folder.ended(_boot(place, task, folder, board, stop))
+    verdict = judge(facts, folder.read_console(), folder.ending())
+    folder.judged(verdict)
+    return verdict
+
+
+def trial_facts(cell: Cell, number: int, config: LabConfig) -> TrialFacts:
+    """What the verdict will depend on besides the console. The nonce ties the two together."""
+    return TrialFacts(
+        cell=cell.id,
+        trial=number,
+        nonce=secrets.token_hex(4),
+        guest=cell.guest,
+        kernel=cell.kernel,
+        min_windows=config.stress.min_windows,
+        min_checks=config.stress.min_checks,
+        control=config.kernels[cell.kernel].control,
+    )
+
+
+def assignment(cell: Cell, config: LabConfig, supplies: Supplies, facts: TrialFacts) -> Assignment:
+    """Kernel, ramdisk and the whole command line of one trial."""
+    bootable = supplies.kernels[cell.kernel]
+    words = [_ARGS, _HVM_ARGS if cell.guest == "hvm" else "", needed(cell, bootable.needed_args)]
+    settings = stress.settings(config.stress, cell, facts.nonce, facts.trial)
+    words += [cell.args, stress.boot_words(settings)]
+    seconds = _BOOT_SECONDS[cell.guest] + _STRETCH * config.stress.seconds
+    return Assignment(
+        cell=cell,
+        kernel=bootable.kernel.image,
+        ramdisk=supplies.ramdisk,
+        args=" ".join(word for word in words if word),
+        memory_mib=config.guests.memory_mib,
+        deadline=Deadline(seconds),
+    )
+
+
+def needed(cell: Cell, args: str) -> str:
+    """Arguments that the kernel's version calls for, unless the user spoke about them."""
+    return args if args and "eagerfpu" not in cell.args else ""
+
+
+def _boot(
+    place: Place, task: Assignment, folder: TrialFolder, board: Board, stop: threading.Event
+) -> Ending:
+    if stop.is_set():
+        return Ending("interrupted", "interrupted before it began")
+    try:
+        return place.boot(task, folder.console, board, stop)
+    except LabError as error:
+        return Ending("lab_error", str(error))
+
+
+def show(board: Board, cell: Cell, look: Glance) -> None:
+    """Bring a look at a console to the board."""
+    if look.started:
+        board.state(cell.id, "stressing")
+    if look.windows or look.corruptions:
+        board.counts(cell.id, look.windows, look.corruptions)
+
+
+class OwnMachine:
+    """The place of native and dom0 cells: a QEMU for each trial."""
+
+    def __init__(self, supplies: Supplies, xen_args: str = "") -> None:
+        self._supplies = supplies
+        self._xen_args = xen_args
+
+    def _command(self, task: Assignment, console: Path) -> list[str]:
+        dom0 = task.cell.guest == "dom0"
+        hypervisor = self._supplies.xen.image if dom0 and self._supplies.xen else None
+        boot = machine.Boot(
+            qemu=str(self._supplies.qemu.path),
+            accelerator=self._supplies.accel.name,
+            kernel=task.kernel,
+            ramdisk=task.ramdisk,
+            args=task.args,
+            vcpus=task.cell.vcpus,
+            memory_mib=task.memory_mib,
+            xen=hypervisor,
+            xen_args=self._xen_args,
+        )
+        return machine.command(boot, console)
+
+    def describe(self, task: Assignment, console: Path) -> dict[str, Any]:
+        return {"place": "own machine", "qemu": self._command(task, console)}
+
+    def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
+        return machine.run(
+            self._command(task, console),
+            console,
+            task.deadline,
+            lambda look: show(board, task.cell, look),
+            stop,
+        )

@@ -1,0 +1,64 @@
+"""`lab verify`: the hashes, and every verdict once more from the raw consoles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.cellverdict import CellVerdict, combine, with_controls
+from lab.evidence import RunFolder
+from lab.judge import judge
+from lab.plan import Cell
+from lab.verdict import Verdict, exit_code
+
+
+def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
+    """Cells as the consoles tell them, and every difference from what the run wrote."""
+    cells: list[CellVerdict] = []
+    differences: list[str] = []
+    stored = {c["cell"]: c for c in run.summary()}
+    for planned in run.plan():
+        cell = Cell(**planned)
+        verdicts = []
+        for trial in run.trials(cell.id):
+            derived = judge(trial.facts(), trial.read_console(), trial.ending())
+            verdicts.append(derived)
+            written = trial.verdict()
+            name = f"{cell.id}/{trial.path.name}"
+            if written is None:
+                differences.append(f"{name}: was cut off before its verdict")
+            elif written["verdict"] != derived.verdict.value:
+                differences.append(
+                    f"{name}: written {written['verdict']}, derived {derived.verdict.value}"
+                )
+        before = stored.get(cell.id, {})
+        if verdicts:
+            cells.append(combine(cell, verdicts, before.get("seconds", 0.0)))
+        elif before.get("verdict") is None and before:
+            cells.append(CellVerdict(cell, None, str(before.get("reason", ""))))
+        else:
+            cells.append(CellVerdict(cell, Verdict.LAB_ERROR, "no trial is in the folder"))
+    weighed = with_controls(cells)
+    for result in weighed:
+        written_verdict = stored.get(result.cell.id, {}).get("verdict")
+        found = result.verdict.value if result.verdict else None
+        if written_verdict != found:
+            differences.append(f"{result.cell.id}: written {written_verdict}, derived {found}")
+    return weighed, differences
+
+
+def verify(path: Path) -> int:
+    """Print the table and what does not hold; 4 when anything does not, else the run's code."""
+    from lab.terminal import Terminal
+
+    run = RunFolder.open(path)
+    cells, differences = rederive(run)
+    problems = run.tampered() + differences
+    terminal = Terminal()
+    terminal.table(cells)
+    for problem in problems:
+        terminal.say(f"DOES NOT HOLD: {problem}")
+    if problems:
+        return Verdict.LAB_ERROR.exit_code
+    hashes = len(run.hashes())
+    terminal.say(f"verified: {hashes} files unchanged, {len(cells)} cells derived again alike")
+    return exit_code([(c.verdict, c.cell.expect) for c in cells if c.verdict is not None])

@@ -1,0 +1,105 @@
+"""Every verdict from a console, and above all: nothing but a sound run is CLEAN."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.consoles import console
+
+from lab.judge import Ending, TrialFacts, TrialVerdict, judge
+from lab.verdict import Verdict
+
+FACTS = TrialFacts(
+    cell="pv-x", trial=1, nonce="cafe", guest="pv", kernel="x", min_windows=100, min_checks=100
+)
+DONE = Ending("finished", seconds=20.0)
+
+
+def verdict(text: bytes, facts: TrialFacts = FACTS, ending: Ending | None = DONE) -> TrialVerdict:
+    return judge(facts, text, ending)
+
+
+def test_clean() -> None:
+    found = verdict(console())
+    assert found.verdict is Verdict.CLEAN
+    assert found.windows == 5000
+
+
+def test_corrupts_names_whose_value_it_was() -> None:
+    found = verdict(console(corruptions=3))
+    assert found.verdict is Verdict.CORRUPTS
+    assert "opener/7" in found.reason
+    assert found.first_corruption == 0.4
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (console(fpu="eager"), "eager"),
+        (console(fpu="unknown"), "unknown"),
+        (console(xen="none"), "xen=none"),
+        (console(xen="hvm"), "xen=hvm"),
+        (console(windows=0), "no window"),
+        (console(windows=99), "too little exposure"),
+        (console(checks=0), "never ran"),
+        (console(checks=99), "too little exposure"),
+    ],
+)
+def test_what_could_not_have_shown_a_corruption_is_vacuous(text: bytes, why: str) -> None:
+    found = verdict(text)
+    assert found.verdict is Verdict.VACUOUS
+    assert why in found.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "ending", "wanted"),
+    [
+        (console(end=False), DONE, Verdict.CRASHED),
+        (b"", Ending("deadline", seconds=300), Verdict.CRASHED),
+        (b"Kernel panic - not syncing: no init\r\n", Ending("exited"), Verdict.CRASHED),
+        (console(end=False), None, Verdict.LAB_ERROR),
+        (console(), Ending("lab_error", "QEMU died"), Verdict.LAB_ERROR),
+        (console(), Ending("interrupted"), Verdict.LAB_ERROR),
+        (console(nonce="beef"), DONE, Verdict.LAB_ERROR),
+        (console(caught=7), DONE, Verdict.LAB_ERROR),
+        (console(inject=1, corruptions=3), DONE, Verdict.LAB_ERROR),
+        (console(status="error"), DONE, Verdict.LAB_ERROR),
+    ],
+)
+def test_crashes_silence_and_faults_are_never_a_pass(
+    text: bytes, ending: Ending | None, wanted: Verdict
+) -> None:
+    assert verdict(text, ending=ending).verdict is wanted
+
+
+def test_a_corruption_outweighs_a_crash_a_kill_and_an_interruption() -> None:
+    text = console(corruptions=1, end=False) + b"Kernel panic - not syncing: Fatal\r\n"
+    for ending in (None, Ending("deadline"), Ending("interrupted"), Ending("lab_error")):
+        assert verdict(text, ending=ending).verdict is Verdict.CORRUPTS
+
+
+def test_an_oops_before_the_end_is_a_crash_but_not_one_during_power_off() -> None:
+    oops = b"[ 3.0] Oops: 0000 [#1] SMP\r\n"
+    assert verdict(oops + console()).verdict is Verdict.CRASHED
+    assert verdict(console() + oops).verdict is Verdict.CLEAN
+
+
+def test_an_eager_only_kernel_is_clean_and_the_reason_is_said() -> None:
+    found = verdict(console(fpu="eager", release="6.1.0-50-amd64"))
+    assert found.verdict is Verdict.CLEAN
+    assert any("no lazy FPU mode" in note for note in found.notes)
+
+
+def test_a_control_must_be_in_its_state_and_must_not_warn() -> None:
+    facts = replace(FACTS, control="bad")
+    assert verdict(console(control="bad"), facts).verdict is Verdict.CLEAN
+    assert verdict(console(control="fixed"), facts).verdict is Verdict.VACUOUS
+    warned = b"WARNING: CPU: 0 PID: 7 at traps.c:1344 exc_device_not_available+0x1/0x2\r\n"
+    found = verdict(console(control="bad", corruptions=900) + warned, facts)
+    assert found.verdict is Verdict.LAB_ERROR
+
+
+def test_lost_records_are_said() -> None:
+    text = console().replace(b"@mmx 4 progress", b"@mmx 4 progr[ 1.0]ess")
+    assert "1 records lost, 1 damaged on the console" in verdict(text).notes
