@@ -79,3 +79,17 @@ def unpack(package: Package) -> Path:
             with building(folder) as scratch:
                 run(["dpkg-deb", "-x", package.file, scratch], timeout=1800)
     return folder
+
+
+def mirror() -> str:
+    """The address of the Debian archive that the machine's own apt uses: any suite is there.
+
+    LabError when apt's sources name no Debian archive.
+    """
+    wanted = ["Created-By: Packages", "Origin: Debian", "Component: main"]
+    lines = run(["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", *wanted])
+    found = [line.split(" ", 1) for line in lines.splitlines() if " " in line]
+    for label, address in found:
+        if label == "Debian":  # not Debian-Security, which lacks most packages
+            return address.strip()
+    raise LabError("apt's sources name no Debian archive: see /etc/apt/sources.list*")

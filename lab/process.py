@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.errors import LabError
@@ -75,3 +75,39 @@ def filter_bytes(argv: Sequence[str], data: bytes) -> bytes:
     if done.returncode != 0:
         raise LabError(f"{argv[0]} failed: {first_error(done.stderr.decode(errors='replace'))}")
     return done.stdout
+
+
+def follow(
+    argv: Sequence[str | Path],
+    *,
+    log: Path,
+    line: Callable[[str], None],
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    """Run a long command, its output going to ``log`` and each line to ``line`` as it comes.
+
+    Raises LabError with the first error line and the log's path when it fails.
+    """
+    words = [str(word) for word in argv]
+    with log.open("a") as out:
+        out.write(f"$ {' '.join(words)}\n")
+        out.flush()
+        try:
+            child = subprocess.Popen(
+                words, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            raise LabError(
+                f"the command {words[0]!r} is not installed; `lab doctor` says how"
+            ) from error
+        said: list[str] = []
+        with child:
+            assert child.stdout is not None
+            for text in child.stdout:
+                out.write(text)
+                said.append(text)
+                line(text.rstrip())
+    if child.returncode != 0:
+        raise LabError(f"{words[0]} failed: {first_error(''.join(said))} (all of it: {log})")

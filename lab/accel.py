@@ -1,0 +1,180 @@
+"""KVM or emulation: decided by booting Xen, not by looking at /dev/kvm.
+
+A /dev/kvm may open, create machines and run a boot sector, and still die at Xen's first
+instructions (seen on a paravirtual KVM: ``KVM internal error``, emulation failure, with not
+one byte on the console). So the proof boots the hypervisor itself. For want of a dom0 kernel it
+gets a module of zeros: Xen brings up the whole machine, says whether it may use SVM or VMX,
+and gives up with a panic about dom0 that shows all of this worked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab import consoletext
+from lab import xen as xen_images
+from lab.config import XenConfig
+from lab.deadline import Deadline
+from lab.errors import LabError, UserError
+from lab.files import cache_dir, locked, sha256, sha256_of, write_atomic
+from lab.qemubin import Qemu
+from lab.xen import TCG_CPU
+
+KVM = Path("/dev/kvm")
+_SECONDS = {"kvm": 20.0, "tcg": 120.0}  # Xen takes 1 to 2 s on hardware, 6 s emulated
+_PROVED = re.compile(r"Could not construct domain 0|not an ELF binary")
+_NESTS = re.compile(r"HVM: (SVM|VMX) enabled")
+
+
+@dataclass(frozen=True)
+class Accel:
+    """``name`` is kvm or tcg, ``why`` one phrase. ``nests``: KVM that can run pvh and hvm."""
+
+    name: str
+    why: str
+    nests: bool = False
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came of booting Xen. ``hvm``: SVM, VMX or empty; ``seconds`` on this machine."""
+
+    works: bool
+    hvm: str
+    says: str
+    seconds: float
+
+
+def kvm_closed() -> str:
+    """Why /dev/kvm cannot even be opened; empty when it can."""
+    if not KVM.exists():
+        return f"there is no {KVM}"
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return f"{KVM} is not open to this user (its group is {KVM.group()})"
+    return ""
+
+
+def accelerator(qemu: Qemu, wanted: str = "auto", fresh: bool = False) -> Accel:
+    """``auto``: KVM when Xen was seen to boot under it, else TCG. ``kvm``: that or a UserError.
+
+    The proof is remembered for this kernel, processor, QEMU and Xen; ``fresh`` does it anew.
+    Without a Xen to boot (no network yet) the answer is TCG and is not remembered.
+    """
+    if wanted == "tcg":
+        return Accel("tcg", "asked for")
+    why = kvm_closed()
+    if not why:
+        try:
+            proof = _remembered(qemu, fresh)
+        except (LabError, UserError) as error:
+            why = f"KVM could not be proved: {error}"
+        else:
+            if proof.works:
+                nesting = f"with nested {proof.hvm}" if proof.hvm else "without nesting"
+                return Accel("kvm", f"Xen was seen to boot under it, {nesting}", bool(proof.hvm))
+            why = f"Xen does not boot under this KVM: {proof.says}"
+    if wanted == "kvm":
+        raise UserError(f"host.accelerator is kvm, but {why}; auto or tcg would work")
+    return Accel("tcg", why)
+
+
+def prove(qemu: Qemu, name: str, image: Path | None = None) -> Proof:
+    """Boot Xen under ``name`` (kvm or tcg) and say what came of it; never longer than allowed."""
+    return boot_xen(qemu, name, image or xen_images.resolve(XenConfig()).image, _SECONDS[name])
+
+
+def command(qemu: Path, name: str, image: Path, module: Path, console: Path) -> list[str]:
+    """QEMU's command line for the proof: pure."""
+    return [
+        str(qemu), "-nodefaults", "-no-user-config", "-no-reboot",
+        "-display", "none", "-nic", "none",
+        "-accel", name, "-cpu", "host" if name == "kvm" else TCG_CPU, "-m", "512",
+        "-chardev", f"file,id=console,path={str(console).replace(',', ',,')}",
+        "-serial", "chardev:console",
+        "-kernel", str(image), "-initrd", str(module).replace(",", ",,"),
+        "-append", "console=com1 com1=115200,8n1",
+    ]  # fmt: skip
+
+
+def boot_xen(qemu: Qemu, name: str, image: Path, seconds: float) -> Proof:
+    """Start QEMU, read the console until Xen gives up on dom0, and end QEMU."""
+    with tempfile.TemporaryDirectory(prefix="lab-accel-") as spare:
+        module, console, errors = (Path(spare) / n for n in ("module", "console", "errors"))
+        module.write_bytes(bytes(4096))
+        console.touch()
+        began = time.monotonic()
+        with errors.open("wb") as out:
+            process = subprocess.Popen(
+                command(qemu.path, name, image, module, console),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            )  # fmt: skip
+        try:
+            ended = _wait(process, lambda: _read(console), Deadline(seconds))
+        finally:
+            process.kill()
+            process.wait()
+        took = round(time.monotonic() - began, 1)
+        return judge(_read(console), _read(errors), ended, took)
+
+
+def judge(console: str, errors: str, ended: bool, seconds: float) -> Proof:
+    """From the console and QEMU's own words to a proof: pure.
+
+    ``ended``: QEMU stopped by itself, as it does on an internal error.
+    """
+    if _PROVED.search(console):
+        found = _NESTS.search(console)
+        return Proof(True, found[1] if found else "", "Xen booted", seconds)
+    said = next((line.strip() for line in errors.splitlines() if line.strip()), "")
+    last = consoletext.tail(console.encode(), 1).strip()
+    after = f"after {last!r}" if last else "before its first line"
+    if said:
+        return Proof(False, "", f"{said}, {after}", seconds)
+    how = "QEMU ended" if ended else f"silent for {seconds:.0f} s"
+    return Proof(False, "", f"{how} {after}", seconds)
+
+
+def _wait(process: subprocess.Popen[bytes], console: Callable[[], str], end: Deadline) -> bool:
+    """True when QEMU ended by itself; returns as soon as anything is decided."""
+    while not end.expired:
+        if _PROVED.search(console()):
+            return False
+        try:
+            process.wait(min(0.1, end.remaining() or 0.01))
+        except subprocess.TimeoutExpired:
+            continue
+        return True
+    return False
+
+
+def _read(path: Path) -> str:
+    return path.read_bytes().decode(errors="replace")
+
+
+def _remembered(qemu: Qemu, fresh: bool) -> Proof:
+    image = xen_images.resolve(XenConfig()).image
+    key = sha256_of(platform.release(), processor(), qemu.version, sha256(image))[:24]
+    path = cache_dir() / "accel" / f"{key}.json"
+    with locked(path.with_suffix(".lock")):
+        if path.exists() and not fresh:
+            return Proof(**json.loads(path.read_text()))
+        proof = prove(qemu, "kvm", image)
+        write_atomic(path, json.dumps(asdict(proof)))
+    return proof
+
+
+def processor() -> str:
+    """The processor's model as the kernel names it."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()

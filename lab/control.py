@@ -1,0 +1,59 @@
+"""The control kernel: today's Debian source with the old mistake put back (images/control).
+
+It stands in where no real affected kernel is at hand. It is never called anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from lab import debian
+from lab.errors import UserError
+from lab.files import PROJECT
+from lab.kernel import Kernel
+from lab.kernelbuild import BuildSpec, build
+from lab.kernelsource import PackageSource
+
+PATCHES = PROJECT / "images" / "control"
+FRAGMENTS = tuple(
+    PROJECT / "images" / "kconfig" / f"{name}.config" for name in ("base", "xen", "lazyfpu")
+)
+
+
+def control_kernel(state: Literal["bad", "fixed"], report: Callable[[str], None]) -> Kernel:
+    """``bad``: with the mistake; ``fixed``: with the seed's stts() and clts() around the sleep."""
+    series, package = _source_package()
+    # In order: the mistake, then the fix.
+    patches = sorted((PATCHES / series).glob("*.patch"))
+    wanted = patches[:1] if state == "bad" else patches[:2]
+    spec = BuildSpec(
+        name=f"control-{state}",
+        source=PackageSource.download(package),
+        patches=tuple(wanted),
+        fragments=FRAGMENTS,
+        facts={"control": state},
+    )
+    return build(spec, report)
+
+
+def series_available() -> list[str]:
+    """Kernel series for which there are patches, such as 6.1."""
+    return sorted(path.name for path in PATCHES.iterdir() if path.is_dir())
+
+
+def _source_package() -> tuple[str, str]:
+    """The first series for which both patches and Debian's source are there."""
+    for series in series_available():
+        name = f"linux-source-{series}"
+        try:
+            debian.candidate(name)
+        except UserError:
+            continue
+        return series, name
+    raise UserError(
+        f"the control kernel needs one of linux-source-{{{','.join(series_available())}}}, "
+        "and apt has none: run `apt-get update`, or use a kernel of your own"
+    )
+

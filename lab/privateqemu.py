@@ -1,0 +1,92 @@
+"""A QEMU 7.2 of the lab's own, for machines whose QEMU cannot do every guest kind (Debian 13).
+
+Debian 12's packages are unpacked (never installed) into the cache by mmdebstrap, from the
+mirror that the machine's own apt uses, checked against Debian's archive keys. The program runs
+through the dynamic loader that came with it, so that nothing of the machine's libraries is
+mixed in; a small script makes this look like one program, for people and for libvirt.
+"""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from lab import debian
+from lab.errors import LabError
+from lab.files import building, cache_dir, locked, require_space, sha256_of, write_atomic
+from lab.process import run
+
+SUITE = "bookworm"
+PACKAGES = ("qemu-system-x86", "seabios", "ipxe-qemu")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_SPACE_MIB = 600
+_TRIPLET = "x86_64-linux-gnu"
+# What QEMU was compiled to look for under /usr. Modules hold TCG itself in Debian's build.
+_DATA = ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")
+_LIBRARIES = (f"lib/{_TRIPLET}", f"usr/lib/{_TRIPLET}", f"usr/lib/{_TRIPLET}/pulseaudio")
+
+
+def folder() -> Path:
+    """Where it lies or would lie; keyed by what goes into it."""
+    key = sha256_of(SUITE, *PACKAGES, script(Path("/")))[:12]
+    return cache_dir() / "qemu" / f"{SUITE}-{key}"
+
+
+def script(root: Path) -> str:
+    """The program that stands for the emulator: pure.
+
+    ``exec`` keeps the process id, so whoever started it can end QEMU itself.
+    """
+    libraries = ":".join(str(root / part) for part in _LIBRARIES)
+    words = [
+        str(root / f"lib/{_TRIPLET}/ld-linux-x86-64.so.2"),
+        "--library-path", libraries,
+        "--argv0", "qemu-system-x86_64",
+        str(root / "usr/bin/qemu-system-x86_64"),
+    ]  # fmt: skip
+    for part in _DATA:
+        words += ["-L", str(root / part)]
+    modules = shlex.quote(str(root / f"usr/lib/{_TRIPLET}/qemu"))
+    return (
+        "#!/bin/sh\n"
+        "# Debian 12's QEMU with its own loader, libraries, modules and firmware.\n"
+        f"export QEMU_MODULE_DIR={modules}\n"
+        f'exec {shlex.join(words)} "$@"\n'
+    )
+
+
+def made(report: Callable[[str], None]) -> Path:
+    """The emulator's path, made when it is not there yet. LabError when it cannot be."""
+    final = folder()
+    program = final / "qemu-system-x86_64"
+    with locked(final.with_name(final.name + ".lock")):
+        if not program.exists():
+            report("unpacking Debian 12's QEMU 7.2 into the cache (once, about 15 s)")
+            _make(final)
+    return program
+
+
+def _make(final: Path) -> None:
+    if not KEYRING.exists():
+        raise LabError(f"{KEYRING} is missing: install debian-archive-keyring")
+    require_space(cache_dir(), _SPACE_MIB, "the private QEMU")
+    log = final.with_name(final.name + ".log")
+    with building(final) as scratch, tempfile.TemporaryDirectory(dir=scratch.parent) as spare:
+        # Through a tar file: without root, mmdebstrap's folders belong to subordinate users.
+        archive = Path(spare) / "root.tar"
+        run(
+            [
+                "mmdebstrap", "--variant=extract", f"--include={','.join(PACKAGES)}",
+                "--aptopt=Apt::Install-Recommends \"false\"", f"--keyring={KEYRING}",
+                SUITE, archive, debian.mirror(),
+            ],
+            log=log,
+            env={"TMPDIR": spare},
+            timeout=1800,
+        )  # fmt: skip
+        unpack = ["tar", "-C", scratch, "-xf", archive, "--no-same-owner"]
+        run([*unpack, "--exclude=./dev", "--exclude=./usr/share/doc"], log=log, timeout=600)
+        write_atomic(scratch / "qemu-system-x86_64", script(final))
+        (scratch / "qemu-system-x86_64").chmod(0o755)

@@ -1,0 +1,145 @@
+"""The emulator: which QEMU this machine has, and which guest kinds it can emulate.
+
+pvh and hvm guests need a processor with virtualization inside the emulated machine. QEMU
+emulates AMD's (SVM), and how well depends on its version (all of this was read off runs):
+
+* 7.2: all five kinds work (pvh and hvm with ``tsc_mode="native"`` in the guest's settings);
+* 10.0 and later: every guest read of a control register exits as a read of CR0, Linux takes
+  its first page fault at a wrong address and halts, so pvh and hvm do not work;
+* between them: not tried, so not promised.
+
+Under KVM the processor's own nesting counts instead, whatever the version.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.config import GUEST_KINDS, GuestKind
+from lab.errors import LabError, UserError
+from lab.process import run
+
+OLDEST = (7, 2)
+_BROKEN_SVM = (10, 0)
+_WITHOUT_SVM: tuple[GuestKind, ...] = ("native", "dom0", "pv")
+_VERSION = re.compile(r"emulator version (\d+)\.(\d+)(?:\.(\d+))?")
+NAME = "qemu-system-x86_64"
+
+
+@dataclass(frozen=True)
+class Qemu:
+    """``kinds``: the guest kinds that it can do by emulation; ``why``: the reason, one phrase.
+
+    ``origin`` is ``$LAB_QEMU``, ``machine`` or ``private``. ``path`` can be libvirt's emulator.
+    """
+
+    path: Path
+    version: str
+    kinds: tuple[GuestKind, ...]
+    why: str
+    origin: str = "machine"
+
+    @property
+    def complete(self) -> bool:
+        return set(self.kinds) == set(GUEST_KINDS)
+
+
+def parse_version(text: str) -> tuple[int, int, int] | None:
+    """The numbers in the first line of ``qemu --version``; None when it is no QEMU's."""
+    match = _VERSION.search(text)
+    if match is None:
+        return None
+    return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def kinds_of(version: tuple[int, ...], chosen: bool = False) -> tuple[tuple[GuestKind, ...], str]:
+    """Guest kinds under emulation and the reason, from the version alone.
+
+    ``chosen``: the user named this QEMU, so an untried version is given the benefit of doubt.
+    """
+    if version[:2] == OLDEST:
+        return GUEST_KINDS, "7.2 emulates SVM well enough for all five kinds"
+    if version[:2] >= _BROKEN_SVM:
+        return _WITHOUT_SVM, "since 10.0 its emulated SVM cannot run pvh and hvm guests"
+    if chosen:
+        return GUEST_KINDS, "pvh and hvm were not tried on this version: chosen, so tried"
+    return _WITHOUT_SVM, "pvh and hvm were not tried on this version: take 7.2 for them"
+
+
+def inspect(path: Path, origin: str) -> Qemu:
+    """Ask a binary for its version. UserError when it does not run, is no QEMU or too old."""
+    try:
+        said = run([path, "--version"], timeout=60)
+    except (LabError, OSError) as error:
+        raise UserError(f"{_called(origin)} {path} does not run: {error}") from error
+    version = parse_version(said)
+    if version is None:
+        raise UserError(f"{_called(origin)} {path} does not say that it is a QEMU")
+    if version[:2] < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise UserError(
+            f"{_called(origin)} {path} is {_dotted(version)}, too old: {oldest} is the oldest"
+            " supported; install Debian's qemu-system-x86 or point $LAB_QEMU at a newer one"
+        )
+    kinds, why = kinds_of(version, chosen=origin == "$LAB_QEMU")
+    return Qemu(path, _dotted(version), kinds, why, origin)
+
+
+def machines() -> Qemu:
+    """``$LAB_QEMU`` where set, else the machine's own; UserError when there is none."""
+    chosen = os.environ.get("LAB_QEMU")
+    if chosen:
+        found = shutil.which(chosen)
+        if found is None:
+            raise UserError(f"$LAB_QEMU is {chosen!r}: there is no such program")
+        return inspect(Path(found).absolute(), "$LAB_QEMU")
+    found = shutil.which(NAME)
+    if found is None:
+        raise UserError(
+            f"QEMU ({NAME}) is not installed: run ./setup.sh, or `apt-get install qemu-system-x86`"
+        )
+    return inspect(Path(found), "machine")
+
+
+def qemu(accelerator: str = "auto", report: Callable[[str], None] | None = None) -> Qemu:
+    """The QEMU to use: the first of these that can do all guest kinds, else the first of all.
+
+    1. ``$LAB_QEMU``: taken as it is, nothing else is looked at;
+    2. the machine's own, when its version emulates all kinds or KVM with nesting works;
+    3. a private 7.2, made once in the cache from Debian 12's packages (``lab.privateqemu``).
+
+    When 3 cannot be made, the machine's own is returned with its fewer kinds and ``why`` says
+    so. ``report`` hears about the making, which takes some 15 s and a 60 MB download.
+    """
+    own = machines()
+    if own.complete or own.origin == "$LAB_QEMU" or _nests(own, accelerator):
+        return own
+    from lab import privateqemu
+
+    try:
+        path = privateqemu.made(report or (lambda _state: None))
+        return inspect(path, "private")
+    except (LabError, UserError) as error:
+        why = f"{own.why}; a private QEMU 7.2 could not be made: {error}"
+        return Qemu(own.path, own.version, own.kinds, why, own.origin)
+
+
+def _nests(own: Qemu, accelerator: str) -> bool:
+    if accelerator == "tcg":
+        return False
+    from lab.accel import accelerator as proved
+
+    return proved(own).nests
+
+
+def _called(origin: str) -> str:
+    return {"$LAB_QEMU": "$LAB_QEMU", "private": "the private QEMU"}.get(origin, "QEMU")
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
