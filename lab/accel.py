@@ -26,8 +26,8 @@ from lab.config import XenConfig
 from lab.deadline import Deadline
 from lab.errors import LabError, UserError
 from lab.files import cache_dir, locked, sha256, sha256_of, write_atomic
+from lab.machine import TCG_CPU
 from lab.qemubin import Qemu
-from lab.xen import TCG_CPU
 
 KVM = Path("/dev/kvm")
 _SECONDS = {"kvm": 20.0, "tcg": 120.0}  # Xen takes 1 to 2 s on hardware, 6 s emulated

@@ -86,7 +86,7 @@ def _make(final: Path) -> None:
             env={"TMPDIR": spare},
             timeout=1800,
         )  # fmt: skip
-        unpack = ["tar", "-C", scratch, "-xf", archive, "--no-same-owner"]
+        unpack = ["tar", "-C", str(scratch), "-xf", str(archive), "--no-same-owner"]
         run([*unpack, "--exclude=./dev", "--exclude=./usr/share/doc"], log=log, timeout=600)
         write_atomic(scratch / "qemu-system-x86_64", script(final))
         (scratch / "qemu-system-x86_64").chmod(0o755)
