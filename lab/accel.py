@@ -25,7 +25,7 @@ from lab import xen as xen_images
 from lab.config import XenConfig
 from lab.deadline import Deadline
 from lab.errors import LabError, UserError
-from lab.files import cache_dir, locked, sha256, sha256_of, write_atomic
+from lab.files import cache_dir, locked, sha256_of, write_atomic
 from lab.machine import TCG_CPU
 from lab.qemubin import Qemu
 
@@ -66,7 +66,7 @@ def kvm_closed() -> str:
 def accelerator(qemu: Qemu, wanted: str = "auto", fresh: bool = False) -> Accel:
     """``auto``: KVM when Xen was seen to boot under it, else TCG. ``kvm``: that or a UserError.
 
-    The proof is remembered for this kernel, processor, QEMU and Xen; ``fresh`` does it anew.
+    The proof is remembered for this kernel, processor and QEMU; ``fresh`` does it anew.
     Without a Xen to boot (no network yet) the answer is TCG and is not remembered.
     """
     if wanted == "tcg":
@@ -118,7 +118,7 @@ def boot_xen(qemu: Qemu, name: str, image: Path, seconds: float) -> Proof:
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             )  # fmt: skip
         try:
-            ended = _wait(process, lambda: _read(console), Deadline(seconds))
+            ended = _wait(process, lambda: _decided(console, errors), Deadline(seconds))
         finally:
             process.kill()
             process.wait()
@@ -143,10 +143,15 @@ def judge(console: str, errors: str, ended: bool, seconds: float) -> Proof:
     return Proof(False, "", f"{how} {after}", seconds)
 
 
-def _wait(process: subprocess.Popen[bytes], console: Callable[[], str], end: Deadline) -> bool:
+def _decided(console: Path, errors: Path) -> bool:
+    """QEMU stays, stopped, after an internal error of KVM: no need to wait for more."""
+    return bool(_PROVED.search(_read(console))) or "KVM internal error" in _read(errors)
+
+
+def _wait(process: subprocess.Popen[bytes], decided: Callable[[], bool], end: Deadline) -> bool:
     """True when QEMU ended by itself; returns as soon as anything is decided."""
     while not end.expired:
-        if _PROVED.search(console()):
+        if decided():
             return False
         try:
             process.wait(min(0.1, end.remaining() or 0.01))
@@ -161,14 +166,16 @@ def _read(path: Path) -> str:
 
 
 def _remembered(qemu: Qemu, fresh: bool) -> Proof:
-    image = xen_images.resolve(XenConfig()).image
-    key = sha256_of(platform.release(), processor(), qemu.version, sha256(image))[:24]
+    # Xen is not in the key, it is told in the record: asking apt for it takes a second.
+    key = sha256_of(platform.release(), processor(), qemu.version)[:24]
     path = cache_dir() / "accel" / f"{key}.json"
     with locked(path.with_suffix(".lock")):
         if path.exists() and not fresh:
-            return Proof(**json.loads(path.read_text()))
-        proof = prove(qemu, "kvm", image)
-        write_atomic(path, json.dumps(asdict(proof)))
+            return Proof(**json.loads(path.read_text())["proof"])
+        xen = xen_images.resolve(XenConfig())
+        proof = prove(qemu, "kvm", xen.image)
+        record = {"proof": asdict(proof), "xen": xen.provenance(), "qemu": qemu.version}
+        write_atomic(path, json.dumps(record | {"kernel": platform.release()}, indent=1))
     return proof
 
 
