@@ -1,0 +1,113 @@
+/*
+ * asm.h - every instruction that C cannot say: the entry point, system calls,
+ * CPUID, and the MMX registers.
+ *
+ * Everything is compiled with -mgeneral-regs-only, so the compiler itself never
+ * touches an FPU, MMX or SSE register: whatever such instruction is in the program
+ * stands here. For the same reason the MMX registers are not named as clobbers
+ * (gcc would refuse to know them); nothing else in the program uses them.
+ */
+#ifndef ASM_H
+#define ASM_H
+
+#include "types.h"
+
+/* The kernel enters with argc, argv on the stack; start() (main.c) never returns. */
+#ifdef __x86_64__
+#define ASM_ENTRY                                                                        \
+	__asm__(".text\n.globl _start\n_start:\n"                                        \
+		"	xor %ebp, %ebp\n"                                                \
+		"	mov %rsp, %rdi\n"                                                \
+		"	and $-16, %rsp\n"                                                \
+		"	call start\n"                                                    \
+		"	ud2\n")
+#else
+#define ASM_ENTRY                                                                        \
+	__asm__(".text\n.globl _start\n_start:\n"                                        \
+		"	xor %ebp, %ebp\n"                                                \
+		"	mov %esp, %eax\n"                                                \
+		"	and $-16, %esp\n"                                                \
+		"	sub $12, %esp\n"                                                 \
+		"	push %eax\n"                                                     \
+		"	call start\n"                                                    \
+		"	ud2\n")
+#endif
+
+/* A system call of at most five arguments; negative results are -errno. */
+static inline long asm_syscall(long number, long a, long b, long c, long d, long e)
+{
+	long result;
+#ifdef __x86_64__
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+			 : "rcx", "r11", "memory");
+#else
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
+			 : "memory");
+#endif
+	return result;
+}
+
+#ifdef __x86_64__
+/* mmap is the one call here of six arguments; i386 has a form that takes a pointer. */
+static inline long asm_syscall6(long number, long a, long b, long c, long d, long e, long f)
+{
+	long result;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+#endif
+
+static inline void asm_cpuid(u32 leaf, u32 *a, u32 *b, u32 *c, u32 *d)
+{
+	__asm__ volatile("cpuid" : "=a"(*a), "=b"(*b), "=c"(*c), "=d"(*d) : "a"(leaf), "c"(0));
+}
+
+static inline void asm_mmx_load(const u64 from[8])
+{
+	__asm__ volatile("movq   (%0), %%mm0\n\t"
+			 "movq  8(%0), %%mm1\n\t"
+			 "movq 16(%0), %%mm2\n\t"
+			 "movq 24(%0), %%mm3\n\t"
+			 "movq 32(%0), %%mm4\n\t"
+			 "movq 40(%0), %%mm5\n\t"
+			 "movq 48(%0), %%mm6\n\t"
+			 "movq 56(%0), %%mm7"
+			 :
+			 : "r"(from)
+			 : "memory");
+}
+
+static inline void asm_mmx_store(u64 to[8])
+{
+	__asm__ volatile("movq %%mm0,   (%0)\n\t"
+			 "movq %%mm1,  8(%0)\n\t"
+			 "movq %%mm2, 16(%0)\n\t"
+			 "movq %%mm3, 24(%0)\n\t"
+			 "movq %%mm4, 32(%0)\n\t"
+			 "movq %%mm5, 40(%0)\n\t"
+			 "movq %%mm6, 48(%0)\n\t"
+			 "movq %%mm7, 56(%0)"
+			 :
+			 : "r"(to)
+			 : "memory");
+}
+
+/* One register by its number, a constant where this is used. */
+#define ASM_MMX_SET(number, from)                                                        \
+	__asm__ volatile("movq (%0), %%mm" #number : : "r"(from) : "memory")
+
+#endif

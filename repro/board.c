@@ -1,0 +1,36 @@
+/* board.c - 32-bit counters, which both word sizes can add to in one instruction. */
+#include "board.h"
+
+void board_count(u32 *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_SEQ_CST);
+}
+
+u32 board_read(const u32 *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_SEQ_CST);
+}
+
+void board_check(struct board *board, enum role role, const struct finding *failed)
+{
+	if (failed) {
+		const u32 at = __atomic_fetch_add(&board->found, 1, __ATOMIC_SEQ_CST);
+
+		if (at < FINDINGS) {
+			board->finding[at] = *failed;
+			__atomic_store_n(&board->finding[at].complete, 1, __ATOMIC_SEQ_CST);
+		}
+		board_count(&board->corruptions[role]);
+	}
+	board_count(&board->checks[role]);
+}
+
+u32 board_checks(const struct board *board)
+{
+	return board_read(&board->checks[VICTIM]) + board_read(&board->checks[OPENER]);
+}
+
+u32 board_corruptions(const struct board *board)
+{
+	return board_read(&board->corruptions[VICTIM]) + board_read(&board->corruptions[OPENER]);
+}

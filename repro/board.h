@@ -1,0 +1,29 @@
+/* board.h - memory that all processes of a run share: what was counted, what was found. */
+#ifndef BOARD_H
+#define BOARD_H
+
+#include "check.h"
+#include "types.h"
+
+enum { FINDINGS = 50 };
+
+struct board {
+	u32 attempts;             /* first FPU instructions about to be executed */
+	u32 windows;              /* ... and completed */
+	u32 lost;                 /* opener children that ended by a signal, or fork failures */
+	u32 checks[ROLES];        /* by role */
+	u32 corruptions[ROLES];   /* failed checks, by role */
+	u32 pressed;              /* MiB touched by the memory pressure */
+	u32 found;                /* findings claimed, of all roles */
+	struct finding finding[FINDINGS];
+	u32 tested[ROLES], caught[ROLES]; /* selftest */
+};
+
+void board_count(u32 *counter);
+u32 board_read(const u32 *counter);
+/* One check and its outcome: NULL when the pattern held. */
+void board_check(struct board *board, enum role role, const struct finding *failed);
+u32 board_checks(const struct board *board);
+u32 board_corruptions(const struct board *board);
+
+#endif

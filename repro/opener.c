@@ -1,0 +1,55 @@
+/* opener.c - one window per child. */
+#include "random.h"
+#include "roles.h"
+#include "sys.h"
+
+bool opener_check(const struct settings *settings, const struct owner *owner,
+		  const struct damage *damage, struct board *board, struct finding *finding)
+{
+	board_count(&board->attempts);
+	check_load(owner); /* the first FPU instruction of this process: the window */
+	board_count(&board->windows);
+	if (settings->hold_us)
+		sys_sleep(settings->hold_us);
+	else
+		sys_yield();
+	return check_passes(owner, damage, finding);
+}
+
+NORETURN static void child(const struct settings *settings, struct board *board,
+			   const struct owner *owner)
+{
+	const struct damage damage = damage_for(owner, settings->inject);
+	struct finding finding = { .complete = 0 };
+	const bool passes = opener_check(settings, owner, &damage, board, &finding);
+
+	board_check(board, OPENER, passes ? NULL : &finding);
+	sys_exit(0);
+}
+
+static bool lives_and_ends(const struct settings *settings, struct board *board,
+			   const struct owner *owner)
+{
+	int status = 0;
+	const int pid = sys_fork();
+
+	if (pid == 0)
+		child(settings, board, owner);
+	return pid > 0 && sys_reap(pid, &status, true) == pid && status == 0;
+}
+
+void opener_run(const struct settings *settings, struct board *board, u32 id)
+{
+	struct random random = random_seeded(settings->seed, OPENER, id);
+	struct owner owner = { OPENER, id, 0 };
+
+	for (;;) {
+		owner.serial++;
+		if (!lives_and_ends(settings, board, &owner)) {
+			board_count(&board->lost);
+			sys_sleep(1000); /* no memory for a child: do not spin */
+		}
+		if (settings->opener_us)
+			sys_sleep(random_around(&random, settings->opener_us));
+	}
+}

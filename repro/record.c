@@ -1,0 +1,131 @@
+/* record.c - put a record together and write it. */
+#include "record.h"
+
+#include "sys.h"
+#include "text.h"
+
+enum { TAIL = sizeof(" #01234567\n") };
+
+static u32 next_number;
+static bool on_console;
+
+void record_on_console(bool yes)
+{
+	on_console = yes;
+}
+
+static void add(struct record *record, char c)
+{
+	/* A record that is too long loses its end, never its CRC. */
+	if (record->used < sizeof(record->text) - TAIL)
+		record->text[record->used++] = c;
+}
+
+void record_text(struct record *record, const char *text)
+{
+	for (; *text; text++)
+		add(record, *text > ' ' && *text <= '~' ? *text : '_');
+}
+
+static void padded(struct record *record, u64 value, u32 width)
+{
+	char digits[20];
+	u32 count = 0;
+
+	do {
+		u32 digit;
+
+		value = divide(value, 10, &digit);
+		digits[count++] = (char)('0' + digit);
+	} while (value || count < width);
+	while (count)
+		add(record, digits[--count]);
+}
+
+void record_digits(struct record *record, u64 value)
+{
+	padded(record, value, 1);
+}
+
+static void hex(struct record *record, u64 value, u32 width)
+{
+	while (width--)
+		add(record, "0123456789abcdef"[value >> 4 * width & 15]);
+}
+
+static void key_equals(struct record *record, const char *key)
+{
+	add(record, ' ');
+	record_text(record, key);
+	add(record, '=');
+}
+
+void record_begin(struct record *record, const char *type)
+{
+	record->used = 0;
+	record_text(record, "@mmx");
+	add(record, ' ');
+	record_digits(record, next_number++);
+	add(record, ' ');
+	record_text(record, type);
+}
+
+void record_word(struct record *record, const char *key, const char *value)
+{
+	key_equals(record, key);
+	record_text(record, *value ? value : "none");
+}
+
+void record_number(struct record *record, const char *key, u64 value)
+{
+	key_equals(record, key);
+	record_digits(record, value);
+}
+
+void record_hex(struct record *record, const char *key, u64 value)
+{
+	key_equals(record, key);
+	hex(record, value, 16);
+}
+
+void record_time(struct record *record, const char *key, u64 microseconds)
+{
+	u32 rest;
+	const u64 seconds = divide(microseconds, 1000000, &rest);
+
+	key_equals(record, key);
+	record_digits(record, seconds);
+	add(record, '.');
+	padded(record, rest, 6);
+}
+
+u32 crc32(const void *bytes, u32 length)
+{
+	const u8 *at = bytes;
+	u32 crc = 0xffffffff;
+
+	while (length--) {
+		crc ^= *at++;
+		for (u32 bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+	}
+	return ~crc;
+}
+
+void record_write(struct record *record)
+{
+	char line[sizeof(record->text) + 1];
+	const u32 crc = crc32(record->text, record->used);
+	u32 length = 0;
+
+	record->text[record->used++] = ' ';
+	record->text[record->used++] = '#';
+	for (u32 digit = 8; digit--;)
+		record->text[record->used++] = "0123456789abcdef"[crc >> 4 * digit & 15];
+	record->text[record->used++] = '\n';
+	if (on_console)
+		line[length++] = '\n';
+	for (u32 i = 0; i < record->used; i++)
+		line[length++] = record->text[i];
+	sys_write(1, line, length);
+}

@@ -1,0 +1,28 @@
+/* roles.h - what the processes of a run do. Each function is the whole life of a process. */
+#ifndef ROLES_H
+#define ROLES_H
+
+#include "board.h"
+#include "settings.h"
+
+/*
+ * Victim: a real-time task with a pattern in mm0..mm7 that sleeps `naps` times without
+ * touching the FPU and then checks. The naps keep its fpu_counter low, so that the kernel
+ * does not preload its registers; its wake-ups are what preempts an opener in the window.
+ */
+NORETURN void victim_run(const struct settings *settings, struct board *board, u32 id);
+bool victim_check(const struct settings *settings, const struct owner *owner,
+		  const struct damage *damage, struct finding *finding);
+
+/*
+ * Opener: never uses the FPU itself. It forks children one after the other; the first FPU
+ * instruction of each is the MMX load, so each opens exactly one window.
+ */
+NORETURN void opener_run(const struct settings *settings, struct board *board, u32 id);
+bool opener_check(const struct settings *settings, const struct owner *owner,
+		  const struct damage *damage, struct board *board, struct finding *finding);
+
+/* Touches memory and gives it back, so that allocations of others may have to wait. */
+NORETURN void pressure_run(const struct settings *settings, struct board *board);
+
+#endif

@@ -1,0 +1,20 @@
+/* run.h - the supervisor of one run. */
+#ifndef RUN_H
+#define RUN_H
+
+#include "environment.h"
+#include "settings.h"
+
+/* design: the exit codes of the whole project; 0 and 2 are usual. */
+enum { CLEAN = 0, USAGE = 2, VACUOUS = 3, OWN_ERROR = 4, CORRUPTS = 6 };
+
+/*
+ * Starts the roles, watches over them without ever using the FPU, ends them, writes the
+ * records from `sched` to `end`. `begun`: sys_now() at the program's start.
+ */
+int run(const struct settings *settings, const struct environment *environment, u64 begun);
+
+/* The last record, three times: one lost line loses nothing. For ends before any run. */
+void run_refused(u64 begun, const char *reason);
+
+#endif

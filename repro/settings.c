@@ -1,0 +1,145 @@
+/* settings.c - one table of what can be set, between which bounds, and its default. */
+#include "settings.h"
+
+#include "text.h"
+
+enum kind { NUMBER, PLACE };
+
+struct setting {
+	const char *key;
+	u32 offset;
+	u32 lowest, highest, standard;
+	enum kind kind;
+};
+
+#define AT(field) __builtin_offsetof(struct settings, field)
+
+static const struct setting table[] = {
+	{ "seed", AT(seed), 0, 4294967295U, 1, NUMBER },
+	{ "seconds", AT(seconds), 1, 1000000, 12, NUMBER },
+	{ "windows", AT(windows), 0, 2000000000, 0, NUMBER },
+	{ "openers", AT(openers), 0, 64, 1, NUMBER },
+	{ "victims", AT(victims), 0, 64, 2, NUMBER },
+	{ "opener_us", AT(opener_us), 0, 10000000, 0, NUMBER },
+	{ "hold_us", AT(hold_us), 0, 10000000, 0, NUMBER },
+	{ "victim_us", AT(victim_us), 1, 10000000, 200, NUMBER },
+	{ "naps", AT(naps), 1, 1000, 3, NUMBER },
+	{ "prio", AT(prio), 0, 90, 10, NUMBER },
+	{ "pressure", AT(pressure), 0, 2000, 0, NUMBER },
+	{ "opener_cpu", AT(opener_cpu), 0, HIGHEST_CPU, 0, PLACE },
+	{ "victim_cpu", AT(victim_cpu), 0, HIGHEST_CPU, 0, PLACE },
+	{ "stop", AT(stop), 0, 1, 0, NUMBER },
+	{ "inject", AT(inject), 0, 1, 0, NUMBER },
+};
+
+static u32 *field(struct settings *settings, const struct setting *setting)
+{
+	return (u32 *)(void *)((char *)settings + setting->offset);
+}
+
+void settings_default(struct settings *settings)
+{
+	text_copy(settings->run, "none", sizeof(settings->run));
+	for (u32 i = 0; i < LENGTH(table); i++)
+		*field(settings, &table[i]) = table[i].standard;
+}
+
+static bool refuse(char reason[64], const char *why, const char *word)
+{
+	u32 used;
+
+	text_copy(reason, why, 64);
+	used = text_length(reason);
+	text_copy(reason + used, word, 64 - used);
+	return false;
+}
+
+static bool run_word(struct settings *settings, const char *value)
+{
+	for (const char *at = value; *at; at++) {
+		const char c = *at;
+		const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+				   (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+
+		if (!plain)
+			return false;
+	}
+	if (!*value || text_length(value) >= sizeof(settings->run))
+		return false;
+	text_copy(settings->run, value, sizeof(settings->run));
+	return true;
+}
+
+static bool set(struct settings *settings, const struct setting *setting, const char *value)
+{
+	u32 *into = field(settings, setting);
+
+	if (setting->kind == PLACE && text_equal(value, "any")) {
+		*into = PLACE_ANY;
+		return true;
+	}
+	if (setting->kind == PLACE && text_equal(value, "spread")) {
+		*into = PLACE_SPREAD;
+		return true;
+	}
+	return text_number(value, setting->highest, into) && *into >= setting->lowest;
+}
+
+bool settings_word(struct settings *settings, const char *word, char reason[64])
+{
+	const char *value = text_after(word, "run=");
+
+	if (value)
+		return run_word(settings, value) || refuse(reason, "bad_value:", word);
+	for (u32 i = 0; i < LENGTH(table); i++) {
+		value = text_after(word, table[i].key);
+		if (value && *value == '=')
+			return set(settings, &table[i], value + 1) ||
+			       refuse(reason, "bad_value:", word);
+	}
+	return refuse(reason, "unknown_setting:", word);
+}
+
+bool settings_boot_line(struct settings *settings, const char *line, char reason[64])
+{
+	while (*line) {
+		char word[128];
+		u32 used = 0;
+		const char *setting;
+
+		while (*line == ' ' || *line == '\n')
+			line++;
+		for (; *line && *line != ' ' && *line != '\n'; line++)
+			if (used < sizeof(word) - 1)
+				word[used++] = *line;
+		word[used] = '\0';
+		setting = text_after(word, "mmx.");
+		if (setting && !settings_word(settings, setting, reason))
+			return false;
+	}
+	return true;
+}
+
+static void place(struct record *record, const char *key, u32 value)
+{
+	if (value == PLACE_ANY)
+		record_word(record, key, "any");
+	else if (value == PLACE_SPREAD)
+		record_word(record, key, "spread");
+	else
+		record_number(record, key, value);
+}
+
+void settings_record(const struct settings *settings, struct record *record)
+{
+	struct settings copy = *settings;
+
+	for (u32 i = 0; i < LENGTH(table); i++) {
+		const u32 value = *field(&copy, &table[i]);
+
+		if (table[i].kind == PLACE)
+			place(record, table[i].key, value);
+		else
+			record_number(record, table[i].key, value);
+	}
+}

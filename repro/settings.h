@@ -1,0 +1,36 @@
+/* settings.h - what a run shall do: `key=value` words, from argv or the kernel command line. */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include "record.h"
+#include "types.h"
+
+enum { PLACE_ANY = 1001, PLACE_SPREAD = 1002, HIGHEST_CPU = 1000 };
+
+struct settings {
+	char run[65];     /* the controller's word for this run, repeated in `start` */
+	u32 seed;         /* jitters the periods, reproducibly */
+	u32 seconds;      /* the run ends then at the latest */
+	u32 windows;      /* ... or after so many first FPU uses; 0: no such limit */
+	u32 openers;      /* parents that fork one FPU-using child after the other */
+	u32 victims;      /* tasks that hold patterns in mm0..mm7 across sleeps */
+	u32 opener_us;    /* pause between two children of an opener; 0: none */
+	u32 hold_us;      /* a child sleeps so long on its pattern; 0: it only yields */
+	u32 victim_us;    /* one nap of a victim, half to one and a half of it */
+	u32 naps;         /* naps between a victim's load and its check */
+	u32 prio;         /* SCHED_FIFO priority of victims; 0: ordinary tasks */
+	u32 pressure;     /* MiB touched and given back over and over; 0: none */
+	u32 opener_cpu;   /* a number, PLACE_ANY, or PLACE_SPREAD: id modulo the vCPUs */
+	u32 victim_cpu;
+	u32 stop;         /* 1: end at the first corruption */
+	u32 inject;       /* 1: damage patterns on purpose, every detector must fire */
+};
+
+void settings_default(struct settings *settings);
+/* One word. False, and why in `reason`, when it is no setting or not one of its values. */
+bool settings_word(struct settings *settings, const char *word, char reason[64]);
+/* All ` mmx.key=value` words of a kernel command line; other words are passed over. */
+bool settings_boot_line(struct settings *settings, const char *line, char reason[64]);
+void settings_record(const struct settings *settings, struct record *record);
+
+#endif
