@@ -39,6 +39,7 @@ static u32 *field(struct settings *settings, const struct setting *setting)
 
 void settings_default(struct settings *settings)
 {
+	settings->given = 0;
 	text_copy(settings->run, "none", sizeof(settings->run));
 	for (u32 i = 0; i < LENGTH(table); i++)
 		*field(settings, &table[i]) = table[i].standard;
@@ -85,19 +86,35 @@ static bool set(struct settings *settings, const struct setting *setting, const 
 	return text_number(value, setting->highest, into) && *into >= setting->lowest;
 }
 
+static bool given_before(struct settings *settings, u32 bit)
+{
+	const bool before = settings->given >> bit & 1;
+
+	settings->given |= 1U << bit;
+	return before;
+}
+
 bool settings_word(struct settings *settings, const char *word, char reason[64])
 {
 	const char *value = text_after(word, "run=");
+	bool valid = false;
+	u32 bit = LENGTH(table);
 
-	if (value)
-		return run_word(settings, value) || refuse(reason, "bad_value:", word);
-	for (u32 i = 0; i < LENGTH(table); i++) {
-		value = text_after(word, table[i].key);
-		if (value && *value == '=')
-			return set(settings, &table[i], value + 1) ||
-			       refuse(reason, "bad_value:", word);
+	if (value) {
+		valid = run_word(settings, value);
+	} else {
+		for (bit = 0; bit < LENGTH(table); bit++) {
+			value = text_after(word, table[bit].key);
+			if (value && *value == '=')
+				break;
+		}
+		if (bit == LENGTH(table))
+			return refuse(reason, "unknown_setting:", word);
+		valid = set(settings, &table[bit], value + 1);
 	}
-	return refuse(reason, "unknown_setting:", word);
+	if (!valid)
+		return refuse(reason, "bad_value:", word);
+	return !given_before(settings, bit) || refuse(reason, "given_twice:", word);
 }
 
 bool settings_boot_line(struct settings *settings, const char *line, char reason[64])

@@ -24,6 +24,7 @@ struct settings {
 	u32 victim_cpu;
 	u32 stop;         /* 1: end at the first corruption */
 	u32 inject;       /* 1: damage patterns on purpose, every detector must fire */
+	u32 given;        /* which were set, one bit each: none may be set twice */
 };
 
 void settings_default(struct settings *settings);

@@ -1,0 +1,180 @@
+"""The stress program as an ordinary process: its records, its detectors, its instructions."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+
+REPRO = Path(__file__).parent.parent / "repro"
+CLEAN, USAGE, VACUOUS, CORRUPTS = 0, 2, 3, 6
+ANYWHERE = ("opener_cpu=any", "victim_cpu=any")
+# Opcodes that use x87, MMX or SSE registers, and operands that name one.
+FPU = re.compile(
+    r"%x?y?z?mm\d|%st\b|%st\(|\t(f(?!s:)[a-z0-9]+|emms|v?ldmxcsr|v?stmxcsr|xsave|xrstor)\b"
+)
+
+Fields = dict[str, str]
+
+
+@pytest.fixture(scope="session", params=[64, 32])
+def program(request: pytest.FixtureRequest) -> Path:
+    subprocess.run(["make", "-s", "-C", str(REPRO), "all"], check=True)
+    return REPRO / "build" / f"mmxstress{request.param}"
+
+
+def read(output: str) -> list[tuple[str, Fields]]:
+    """All records, each with its number and CRC checked; nothing else may be printed."""
+    records = []
+    for number, line in enumerate(output.splitlines()):
+        text, crc = line.rsplit(" #", 1)
+        assert int(crc, 16) == zlib.crc32(text.encode()), line
+        mark, seq, kind, *words = text.split(" ")
+        assert (mark, int(seq)) == ("@mmx", number)
+        records.append((kind, dict(word.split("=", 1) for word in words)))
+    return records
+
+
+def run(program: Path, *words: str) -> tuple[int, list[tuple[str, Fields]]]:
+    done = subprocess.run(
+        [program, *words], stdout=subprocess.PIPE, timeout=60, text=True, check=False
+    )
+    return done.returncode, read(done.stdout)
+
+
+def of(records: list[tuple[str, Fields]], kind: str) -> list[Fields]:
+    return [fields for name, fields in records if name == kind]
+
+
+def test_a_short_run_is_clean_and_says_what_it_did(program: Path) -> None:
+    code, records = run(program, "run=n0nce", "seconds=2", "seed=7", *ANYWHERE)
+    kinds = [kind for kind, _ in records]
+    assert kinds[:5] == ["start", "env", "selftest", "selftest", "sched"]
+    assert kinds[-3:] == ["end"] * 3
+    assert "progress" in kinds
+    assert "corrupt" not in kinds
+    start, env, end = records[0][1], records[1][1], records[-1][1]
+    assert (start["run"], start["seed"], start["seconds"]) == ("n0nce", "7", "2")
+    assert program.name.endswith(start["arch"])
+    assert env["release"]
+    # A stock kernel of today switches eagerly: it has no window, and the program knows.
+    assert code == (VACUOUS if env["fpu"] == "eager" else CLEAN)
+    assert (end["status"], end["reason"], end["corruptions"]) == ("ok", "time", "0")
+    assert int(end["windows"]) > 0
+    assert int(end["victim_checks"]) > 0
+    assert int(end["opener_checks"]) > 0
+
+
+def test_every_start_proves_the_detectors(program: Path) -> None:
+    _, records = run(program, "seconds=1", *ANYWHERE)
+    tests = of(records, "selftest")
+    assert [test["role"] for test in tests] == ["victim", "opener"]
+    assert all(int(test["checks"]) == int(test["caught"]) >= 16 for test in tests)
+
+
+def test_injected_corruption_is_found_in_each_role_and_register(program: Path) -> None:
+    code, records = run(program, "inject=1", "seconds=2", "openers=1", "opener_us=2000", *ANYWHERE)
+    assert code == CORRUPTS
+    assert records[0][1]["inject"] == "1"
+    found = of(records, "corrupt")
+    assert {fields["role"] for fields in found} == {"victim", "opener"}
+    assert {fields["reg"] for fields in found} == {f"mm{n}" for n in range(8)}
+    assert all(fields["owner"].startswith("injected/") for fields in found)
+    assert all(fields["want"] != fields["got"] for fields in found)
+    end = records[-1][1]
+    assert int(end["victim_corruptions"]) > 0
+    assert int(end["opener_corruptions"]) > 0
+    assert len(found) <= 50
+
+
+def test_it_stops_at_the_first_corruption(program: Path) -> None:
+    code, records = run(program, "inject=1", "stop=1", "seconds=30", *ANYWHERE)
+    assert code == CORRUPTS
+    end = records[-1][1]
+    assert (end["status"], end["reason"]) == ("stopped", "corruption")
+    assert float(end["t"]) < 10
+
+
+def test_it_stops_after_so_many_windows(program: Path) -> None:
+    _, records = run(program, "windows=20", "seconds=30", "opener_us=1000", *ANYWHERE)
+    end = records[-1][1]
+    assert end["reason"] == "windows"
+    assert int(end["windows"]) >= 20
+    assert int(end["attempts"]) >= int(end["windows"])
+
+
+def test_without_openers_the_run_is_vacuous(program: Path) -> None:
+    code, records = run(program, "openers=0", "seconds=1", *ANYWHERE)
+    assert code == VACUOUS
+    assert records[-1][1]["vacuous"] == "no_windows"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["colour=red"], "unknown_setting:colour=red"),
+        (["seconds=0"], "bad_value:seconds=0"),
+        (["victims=-1"], "bad_value:victims=-1"),
+        (["openers="], "bad_value:openers="),
+        (["windows=99999999999999999999"], "bad_value:windows=99999999999999999999"),
+        (["stop=2"], "bad_value:stop=2"),
+        (["run=a b"], "bad_value:run=a_b"),
+        (["seed=1", "seed=2"], "given_twice:seed=2"),
+    ],
+)
+def test_a_bad_setting_is_refused_in_one_record(
+    program: Path, words: list[str], reason: str
+) -> None:
+    code, records = run(program, *words)
+    assert code == USAGE
+    assert {kind for kind, _ in records} == {"end"}
+    assert {(end["status"], end["reason"]) for _, end in records} == {("error", reason)}
+
+
+def test_a_cpu_that_is_not_there_is_an_error(program: Path) -> None:
+    code, records = run(program, "victim_cpu=1000", "opener_cpu=any", "seconds=1")
+    assert code == 4
+    assert records[-1][1]["reason"] == "no_such_cpu"
+
+
+def test_without_privilege_it_runs_and_says_so(program: Path) -> None:
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", program, "seconds=1", *ANYWHERE],
+        stdout=subprocess.PIPE,
+        timeout=60,
+        text=True,
+        check=False,
+    )
+    if not done.stdout:
+        pytest.skip("this user may not become another one, or nobody may read the program")
+    records = read(done.stdout)
+    assert of(records, "sched")[0]["fifo"] == "refused"
+    assert int(records[-1][1]["victim_checks"]) > 0
+
+
+def test_only_the_register_functions_use_the_fpu(program: Path) -> None:
+    listing = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    function, users = "", set()
+    for line in listing.splitlines():
+        if heading := re.match(r"[0-9a-f]+ <(.+)>:$", line):
+            function = heading[1]
+        elif FPU.search(line):
+            users.add(function)
+    assert users == {"registers_load", "registers_store", "registers_set"}
+
+
+def test_it_needs_no_loader_and_no_library(program: Path) -> None:
+    headers = subprocess.run(
+        ["readelf", "-lW", program], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    assert "EXEC" in headers
+    assert "INTERP" not in headers
+    assert "DYNAMIC" not in headers
