@@ -6,7 +6,6 @@ It stands in where no real affected kernel is at hand. It is never called anythi
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 from lab import debian
@@ -56,4 +55,3 @@ def _source_package() -> tuple[str, str]:
         f"the control kernel needs one of linux-source-{{{','.join(series_available())}}}, "
         "and apt has none: run `apt-get update`, or use a kernel of your own"
     )
-

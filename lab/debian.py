@@ -6,6 +6,7 @@ hypervisor or a kernel never touches the machine's boot loader. No root is neede
 
 from __future__ import annotations
 
+import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,3 +94,11 @@ def mirror() -> str:
         if label == "Debian":  # not Debian-Security, which lacks most packages
             return address.strip()
     raise LabError("apt's sources name no Debian archive: see /etc/apt/sources.list*")
+
+
+def suite() -> str:
+    """The code name of the machine's own Debian, such as bookworm."""
+    name = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    if not name:
+        raise UserError("this machine is no Debian release (/etc/os-release has no code name)")
+    return name

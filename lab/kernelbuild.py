@@ -123,7 +123,16 @@ def _patched_source(spec: BuildSpec, work: Path, log: Path, report: Report) -> N
 
 def _patch(source: Path, patch: Path, log: Path, *options: str) -> None:
     """Apply without fuzz: a patch that only nearly fits is refused."""
-    argv = ["patch", "-p1", "-F0", "--batch", "--no-backup-if-mismatch", *options, "-i", patch]
+    argv: list[str | Path] = [
+        "patch",
+        "-p1",
+        "-F0",
+        "--batch",
+        "--no-backup-if-mismatch",
+        *options,
+        "-i",
+        patch,
+    ]
     try:
         run(argv, cwd=source, log=log)
     except LabError as error:

@@ -116,8 +116,7 @@ class Run:
                 if cell.id not in self._outcomes:
                     self._outcome(CellVerdict(cell, Verdict.LAB_ERROR, str(error)))
         finally:
-            if not self.keep_host:
-                host.stop()
+            host.stop(self.keep_host)
             release()
 
     def _cell(self, cell: Cell, place: Place) -> None:

@@ -13,12 +13,16 @@ from typing import Any
 
 from lab import __version__
 from lab.config import LabConfig
+from lab.deadline import Deadline
+from lab.errors import UserError
 from lab.evidence import FORMAT, RunFolder
+from lab.host import NestedHost
 from lab.plan import Cell, cells, select
 from lab.run import Run
-from lab.supplies import Supplies, cores, gather
+from lab.supplies import Supplies, cores, gather, gather_host
 from lab.terminal import Terminal
 from lab.verdict import Verdict
+from lab.xenhost import nested_host
 
 
 def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repeat: str) -> int:
@@ -57,6 +61,44 @@ def prepare(config: LabConfig, chosen: list[Cell]) -> None:
     terminal = Terminal()
     _gather(config, chosen, terminal, [])
     terminal.say("everything is there")
+
+
+def host_start(config: LabConfig) -> None:
+    """`lab host start`: boot the nested host, or find it running, and leave it."""
+    from lab.host import READY_SECONDS
+
+    terminal = Terminal()
+    host = _nested(config, terminal)
+    with terminal.progress():
+        host.start(Deadline(READY_SECONDS), lambda state: terminal.board.state("Xen host", state))
+    assert host.shell is not None
+    address = host.shell.address
+    terminal.say("the Xen host is ready; `lab run` will use it, `lab host stop` ends it")
+    terminal.say(f"ssh -i {address.identity} -p {address.port} {address.user}@{address.host}")
+    host.release()
+
+
+def host_stop(config: LabConfig) -> None:
+    """`lab host stop`."""
+    terminal = Terminal()
+    _nested(config, terminal).stop()
+    terminal.say("no Xen host is running now")
+
+
+def host_status(config: LabConfig) -> int:
+    """`lab host status`: 0 when it runs, 4 when it does not."""
+    terminal = Terminal()
+    host = _nested(config, terminal)
+    running = host.running()
+    terminal.say("the Xen host is running" if running else "no Xen host is running")
+    host.release()
+    return 0 if running else Verdict.LAB_ERROR.exit_code
+
+
+def _nested(config: LabConfig, terminal: Terminal) -> NestedHost:
+    if config.host.kind != "nested":
+        raise UserError("lab.yaml: host.kind is real: the lab does not start or stop that host")
+    return nested_host(config, gather_host(config, terminal.board.state))
 
 
 def _gather(

@@ -68,7 +68,7 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
     ``exact``: ids that the user asked for by name; for them, impossible is a UserError.
     """
     require_space(cache_dir(), _RESULTS_MIB, "a run")
-    binary = qemu()
+    binary = qemu(config.host.accelerator, lambda state: report("QEMU", state))
     accel = accelerator(binary, config.host.accelerator)
     impossible = _impossible_kinds(config, cells, binary, accel)
     names = list(dict.fromkeys(cell.kernel for cell in cells))
@@ -90,6 +90,15 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
             image.result() if image else None,
             impossible,
         )  # fmt: skip
+
+
+def gather_host(config: LabConfig, report: Report) -> Supplies:
+    """Only what the nested host itself needs."""
+    binary = qemu(config.host.accelerator, lambda state: report("QEMU", state))
+    accel = accelerator(binary, config.host.accelerator)
+    program = stress.program(config.stress.arch)
+    image = _image(config, report)
+    return Supplies(binary, accel, program, _ramdisk(program), {}, None, image)
 
 
 def _kernel(config: LabConfig, name: str, report: Report) -> Bootable:

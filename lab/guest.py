@@ -1,0 +1,148 @@
+"""A guest on a Xen host: its xl configuration (pure), and its life from create to destroy."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from lab import watch
+from lab.config import GuestKind
+from lab.deadline import Deadline
+from lab.errors import LabError
+from lab.files import sha256
+from lab.judge import Ending
+from lab.shell import Shell, Stream
+from lab.watch import Glance
+
+FOLDER = "/var/lib/lab"
+_POLL = 0.2
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """What xl is asked for. Kernel and ramdisk are paths on the host; memory in MiB."""
+
+    name: str
+    kind: GuestKind  # pv, pvh or hvm
+    kernel: str
+    ramdisk: str
+    args: str
+    vcpus: int
+    memory_mib: int
+    native_tsc: bool  # emulated SVM reports RDTSCP as RDTSC: do not let Xen intercept it
+
+
+def xl_config(spec: GuestSpec) -> str:
+    """The guest's configuration. No disk, no network; whatever ends it destroys it."""
+    lines = [
+        f'name = "{spec.name}"',
+        f'type = "{spec.kind}"',
+        f'kernel = "{spec.kernel}"',
+        f'ramdisk = "{spec.ramdisk}"',
+        f'cmdline = "console=hvc0 {spec.args}"',
+        f"vcpus = {spec.vcpus}",
+        f"memory = {spec.memory_mib}",
+        'on_poweroff = "destroy"',
+        'on_reboot = "destroy"',
+        'on_crash = "destroy"',
+        'on_watchdog = "destroy"',
+    ]
+    if spec.kind != "pv" and spec.native_tsc:
+        lines.append('tsc_mode = "native"')
+    if spec.kind == "hvm":
+        # As few devices as xl allows: each costs seconds of probing under emulation.
+        lines += ['vga = "none"', "nographic = 1", "usb = 0", "acpi = 1", "hpet = 0"]
+    return "\n".join(lines) + "\n"
+
+
+def upload(shell: Shell, file: Path) -> str:
+    """Put a file on the host once, under the hash of its content; its path there."""
+    remote = f"{FOLDER}/{sha256(file)[:16]}"
+    code, _, _ = shell.attempt(["test", "-f", remote])
+    if code != 0:
+        shell.put(file, remote)
+    return remote
+
+
+def run_guest(
+    shell: Shell,
+    spec: GuestSpec,
+    console: Path,
+    deadline: Deadline,
+    seen: Callable[[Glance], None],
+    stop: threading.Event,
+) -> Ending:
+    """Create the guest paused, attach its console, let it run, and destroy it.
+
+    The console goes to ``console`` as it comes. LabError when xl itself fails.
+    """
+    began = time.monotonic()
+    config = f"{FOLDER}/{spec.name}.cfg"
+    shell.write(xl_config(spec), config)
+    try:
+        shell.run(["xl", "create", "-p", "-q", config], timeout=deadline.at_most(180).remaining())
+        with shell.stream(["xl", "console", "-t", "pv", spec.name]) as output:
+            shell.run(["xl", "unpause", spec.name])
+            with console.open("ab") as kept:
+                how, booted = _watch(output, kept, deadline, seen, stop, began)
+        detail = _shutdown_reason(shell, spec.name) if how == "exited" else ""
+    finally:
+        _destroy(shell, spec.name)
+    return Ending(how, detail, round(time.monotonic() - began, 2), booted)
+
+
+def _watch(
+    output: Stream,
+    kept: BinaryIO,
+    deadline: Deadline,
+    seen: Callable[[Glance], None],
+    stop: threading.Event,
+    began: float,
+) -> tuple[str, float | None]:
+    """Keep what the console says until its last record, a death, silence or the deadline."""
+    content, booted, died = b"", None, None
+    grown = time.monotonic()
+    while True:
+        data = output.read(_POLL)
+        now = time.monotonic()
+        if data:
+            kept.write(data)
+            kept.flush()
+            content, grown = content + data, now
+            look = watch.glance(content)
+            seen(look)
+            if look.started and booted is None:
+                booted = round(now - began, 2)
+            if look.finished:
+                return "finished", booted
+            if look.dead and died is None:
+                died = now
+        if data is None:
+            return "exited", booted
+        if stop.is_set():
+            return "interrupted", booted
+        silent = booted is not None and now - grown > watch.SILENCE
+        if deadline.expired or silent or (died and now - died > watch.DEATH_GRACE):
+            return "deadline", booted
+
+
+def _shutdown_reason(shell: Shell, name: str) -> str:
+    """What xl's own log says of a domain that ended by itself; empty when it says nothing."""
+    with contextlib.suppress(LabError):
+        said = shell.run(["tail", "-n", "5", f"/var/log/xen/xl-{name}.log"])
+        for line in said.splitlines():
+            if "reason code" in line:
+                return line.strip()
+    return ""
+
+
+def _destroy(shell: Shell, name: str) -> None:
+    with contextlib.suppress(LabError):
+        shell.attempt(["xl", "destroy", name], timeout=30)
+    with contextlib.suppress(LabError):
+        shell.attempt(["rm", "-f", f"{FOLDER}/{name}.cfg"])

@@ -1,0 +1,175 @@
+"""The Xen host as a run uses it: nested or real, its guests' place, and its evidence."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import guest
+from lab.board import Board
+from lab.config import LabConfig
+from lab.deadline import Deadline
+from lab.errors import LabError, UserError
+from lab.evidence import RunFolder
+from lab.files import write_atomic
+from lab.guest import GuestSpec
+from lab.judge import Ending
+from lab.shell import Address, Shell
+from lab.supplies import Supplies
+
+if TYPE_CHECKING:
+    from lab.host import NestedHost
+    from lab.trial import Assignment
+
+ROW = "Xen host"
+
+
+def nested_host(config: LabConfig, supplies: Supplies) -> NestedHost:
+    """The managed host for a configuration; nothing is started."""
+    from lab.host import HostPlan, NestedHost
+
+    if supplies.image is None:
+        raise LabError("the dom0 image was not made")
+    return NestedHost(
+        HostPlan(
+            qemu=str(supplies.qemu.path),
+            accelerator=supplies.accel.name,
+            memory_mib=config.host.memory_mib,
+            vcpus=config.host.vcpus,
+            image=supplies.image,
+            xen_args=config.xen.args,
+            libvirt_uri=config.host.libvirt_uri,
+        )
+    )
+
+
+@dataclass
+class XenHost:
+    """A run's host: started when the first guest needs it, its evidence kept in the run."""
+
+    config: LabConfig
+    supplies: Supplies
+    run: RunFolder
+    board: Board
+    stop_asked: threading.Event
+
+    def __post_init__(self) -> None:
+        self._nested: NestedHost | None = None
+        self._real: Shell | None = None
+
+    @property
+    def shell(self) -> Shell:
+        shell = self._real or (self._nested.shell if self._nested else None)
+        if shell is None:
+            raise LabError("the Xen host is not started")
+        return shell
+
+    def start(self) -> None:
+        """Boot it or connect to it; LabError with the reason when it does not become ready."""
+        from lab import host
+
+        if self.config.host.kind == "real":
+            self._real = Shell(_address(self.config))
+            host.xl_info(self._real)
+            self._real.run(["mkdir", "-p", guest.FOLDER])
+            self.board.done(ROW, None, "connected", None)
+            return
+        self._nested = nested_host(self.config, self.supplies)
+        try:
+            self._nested.start(
+                Deadline(host.READY_SECONDS), lambda state: self.board.state(ROW, state)
+            )
+        finally:
+            self._keep_console()
+        self.board.done(ROW, None, "ready", None)
+
+    def check(self) -> None:
+        """Before each guest: it is still the Xen that we started."""
+        if self._nested is not None:
+            self._nested.check()
+
+    def collect(self) -> None:
+        """Xen's own words into the run's folder; what can not be had is said there."""
+        from playbooks.collect import collect
+
+        with contextlib.suppress(LabError):
+            collect(self.shell, self.run.host)
+
+    def stop(self, keep: bool) -> None:
+        """End a nested host (unless it was there before, or is to be kept), keep its console."""
+        if self._nested is not None:
+            self._keep_console()
+            if keep or self._nested.reused:
+                self._nested.release()
+            else:
+                self._nested.stop()
+                self._keep_console()
+        if self._real is not None:
+            self._real.close()
+
+    def _keep_console(self) -> None:
+        if self._nested is not None and self._nested.console.is_file():
+            content = self._nested.console.read_bytes()
+            write_atomic(self.run.host / "xen-console.log", content)
+            domain = self._nested.folder / "domain.xml"
+            if domain.is_file():
+                shutil.copy(domain, self.run.host / "domain.xml")
+
+
+class HostPlace:
+    """The place of pv, pvh and hvm cells: a guest on the Xen host."""
+
+    def __init__(self, host: XenHost) -> None:
+        self._host = host
+
+    def _spec(self, task: Assignment, kernel: str, ramdisk: str, console: Path) -> GuestSpec:
+        return GuestSpec(
+            # Xen's names are one for each host: the trial's folder makes it unique in the run.
+            name=f"lab-{task.cell.id}-{console.parent.name}",
+            kind=task.cell.guest,
+            kernel=kernel,
+            ramdisk=ramdisk,
+            args=task.args,
+            vcpus=task.cell.vcpus,
+            memory_mib=task.memory_mib,
+            native_tsc=self._host.supplies.accel.name == "tcg",
+        )
+
+    def describe(self, task: Assignment, console: Path) -> dict[str, Any]:
+        spec = self._spec(task, str(task.kernel), str(task.ramdisk), console)
+        return {"place": "Xen host", "xl": guest.xl_config(spec).splitlines()}
+
+    def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
+        from lab.trial import show
+
+        self._host.check()
+        shell = self._host.shell
+        board.state(task.cell.id, "copying the kernel")
+        kernel, ramdisk = (guest.upload(shell, path) for path in (task.kernel, task.ramdisk))
+        board.state(task.cell.id, "booting")
+        return guest.run_guest(
+            shell,
+            self._spec(task, kernel, ramdisk, console),
+            console,
+            task.deadline,
+            lambda look: show(board, task.cell, look),
+            stop,
+        )
+
+
+def _address(config: LabConfig) -> Address:
+    host = config.host
+    identity = host.identity or Path("~/.ssh/id_ed25519")
+    path = identity.expanduser()
+    if not path.is_file():
+        raise UserError(f"host.identity: there is no private key {path}")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"host.identity: {path} is not readable")
+    assert host.address is not None
+    assert host.host_key is not None
+    return Address(host.address, host.port, host.user, path, host.host_key)
