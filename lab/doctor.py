@@ -108,7 +108,7 @@ def accelerator(chosen: Accel) -> Check:
         return Check("accelerator", True, f"KVM: {chosen.why}")
     todo = "emulation does all of it, some ten times slower"
     if accel.KVM.exists() and not os.access(accel.KVM, os.R_OK | os.W_OK):
-        todo += "; to use KVM let someone run `adduser USER kvm`, and log in again"
+        todo += "; for KVM let someone open it to you: mostly `adduser USER kvm`, a new login"
     return Check("accelerator", None, f"TCG (emulation): {chosen.why}", todo)
 
 
@@ -148,10 +148,13 @@ def _libvirt() -> Check:
         "c = libvirt.open('qemu:///embed?root=' + sys.argv[1]); print(c.getLibVersion())"
     )
     with tempfile.TemporaryDirectory(prefix="lab-libvirt-") as root:
-        # Root's libvirt would look for the user libvirt-qemu, whom only its daemon needs.
+        # Root's would give its folders to libvirt-qemu; anyone else's must not try root.
         conf = Path(root) / "etc" / "qemu.conf"
         conf.parent.mkdir()
-        conf.write_text('user = "root"\ngroup = "root"\nsecurity_driver = "none"\n')
+        settings = 'security_driver = "none"\n'
+        if os.geteuid() == 0:
+            settings += 'user = "root"\ngroup = "root"\n'
+        conf.write_text(settings)
         try:
             said = run([sys.executable, "-c", program, root], timeout=60)
         except LabError as error:

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lab import accel
+from lab import xen as xen_images
+from lab.accel import Accel, Proof
+from lab.config import GUEST_KINDS
+from lab.errors import LabError, UserError
+from lab.qemubin import Qemu
+from lab.xen import Xen
+
+QEMU = Qemu(Path("/usr/bin/qemu-system-x86_64"), "7.2.22", GUEST_KINDS, "a test")
+BOOTED = "(XEN) HVM: VMX enabled\n(XEN) ELF: not an ELF binary\n(XEN) Panic on CPU 0:\n"
+BROKEN = "KVM internal error. Suberror: 1\nextra data[0]: 0x1\nemulation failure\n"
+
+
+def test_a_panic_about_dom0_is_the_proof() -> None:
+    proof = accel.judge(BOOTED, "", ended=False, seconds=1.5)
+    assert proof == Proof(True, "VMX", "Xen booted", 1.5)
+    without = accel.judge("(XEN) Could not construct domain 0\n", "", ended=False, seconds=1.0)
+    assert without.works
+    assert without.hvm == ""
+
+
+def test_a_kvm_that_dies_at_xens_first_instructions_is_none() -> None:
+    proof = accel.judge("", BROKEN, ended=False, seconds=0.5)
+    assert not proof.works
+    assert proof.says == "KVM internal error. Suberror: 1, before its first line"
+
+
+def test_silence_says_where_it_stopped() -> None:
+    proof = accel.judge("(XEN) one\n(XEN) two\n", "", ended=False, seconds=20.0)
+    assert proof.says == "silent for 20 s after '(XEN) two'"
+    assert accel.judge("", "", ended=True, seconds=0.2).says == "QEMU ended before its first line"
+
+
+def test_the_command_line_doubles_commas(tmp_path: Path) -> None:
+    words = accel.command(QEMU.path, "tcg", Path("/x"), Path("/a,b"), tmp_path / "c,d")
+    assert "/a,,b" in words
+    assert f"file,id=console,path={tmp_path}/c,,d" in words
+    assert words[words.index("-cpu") + 1].startswith("max")
+    kvm = accel.command(QEMU.path, "kvm", Path("/x"), Path("/m"), tmp_path / "c")
+    assert kvm[kvm.index("-cpu") + 1] == "host"
+
+
+class Machine:
+    """A machine with a /dev/kvm whose proof is given; counts how often it is asked for."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, cache: Path, proof: Proof | LabError
+    ) -> None:
+        self.asked = 0
+        self.proof = proof
+        image = cache / "xen"
+        image.write_bytes(b"xen")
+        monkeypatch.setenv("LAB_CACHE", str(cache))
+        monkeypatch.setattr(accel, "kvm_closed", lambda: "")
+        monkeypatch.setattr(xen_images, "resolve", lambda _config: Xen(image, "xen", "4.17"))
+        monkeypatch.setattr(accel, "boot_xen", self.boot)
+
+    def boot(self, *_: object) -> Proof:
+        self.asked += 1
+        if isinstance(self.proof, LabError):
+            raise self.proof
+        return self.proof
+
+
+def test_the_proof_is_remembered_until_a_fresh_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine = Machine(monkeypatch, tmp_path, Proof(True, "VMX", "Xen booted", 1.0))
+    assert accel.accelerator(QEMU).name == "kvm"
+    assert accel.accelerator(QEMU).nests
+    assert machine.asked == 1
+    machine.proof = Proof(False, "", "silent", 20.0)
+    assert accel.accelerator(QEMU, fresh=True) == Accel(
+        "tcg", "Xen does not boot under this KVM: silent"
+    )
+    assert accel.accelerator(QEMU).name == "tcg"
+    assert machine.asked == 2
+    (record,) = (tmp_path / "accel").glob("*.json")
+    assert json.loads(record.read_text())["xen"]["version"] == "4.17"
+
+
+def test_another_qemu_is_proved_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    machine = Machine(monkeypatch, tmp_path, Proof(True, "", "Xen booted", 1.0))
+    accel.accelerator(QEMU)
+    accel.accelerator(Qemu(QEMU.path, "10.0.2", GUEST_KINDS, "a test"))
+    assert machine.asked == 2
+
+
+def test_what_could_not_be_tried_is_not_remembered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine = Machine(monkeypatch, tmp_path, LabError("disk full"))
+    found = accel.accelerator(QEMU)
+    assert found == Accel("tcg", "KVM could not be proved: disk full")
+    machine.proof = Proof(True, "SVM", "Xen booted", 1.0)
+    assert accel.accelerator(QEMU).name == "kvm"
+
+
+def test_asking_for_kvm_that_does_not_work_is_the_users_to_mend(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Machine(monkeypatch, tmp_path, Proof(False, "", "silent", 20.0))
+    with pytest.raises(UserError, match=r"host\.accelerator is kvm, but .*silent; auto or tcg"):
+        accel.accelerator(QEMU, "kvm")
+
+
+def test_no_kvm_and_asked_for_tcg_boot_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine = Machine(monkeypatch, tmp_path, Proof(True, "", "Xen booted", 1.0))
+    assert accel.accelerator(QEMU, "tcg") == Accel("tcg", "asked for")
+    monkeypatch.setattr(accel, "kvm_closed", lambda: "there is no /dev/kvm")
+    assert accel.accelerator(QEMU) == Accel("tcg", "there is no /dev/kvm")
+    assert machine.asked == 0
+
+
+def test_a_qemu_that_hangs_is_ended_in_time(tmp_path: Path) -> None:
+    slow = tmp_path / "qemu"
+    slow.write_text("#!/bin/sh\nexec sleep 100\n")
+    slow.chmod(0o755)
+    proof = accel.boot_xen(Qemu(slow, "7.2", (), ""), "kvm", Path("/x"), 0.3)
+    assert not proof.works
+    assert proof.seconds < 5
+
+
+@pytest.mark.boots
+def test_emulation_really_boots_xen() -> None:
+    from lab.qemubin import machines
+
+    proof = accel.prove(machines(), "tcg")
+    assert proof.works
+    assert proof.hvm == "SVM"
