@@ -83,7 +83,8 @@ def _make(final: Path) -> None:
                 SUITE, archive, debian.mirror(),
             ],
             log=log,
-            env={"TMPDIR": spare},
+            # Not below the user's home, which mmdebstrap's subordinate users cannot enter.
+            env={"TMPDIR": "/var/tmp"},  # noqa: S108 - mmdebstrap makes a folder of its own
             timeout=1800,
         )  # fmt: skip
         unpack = ["tar", "-C", str(scratch), "-xf", str(archive), "--no-same-owner"]
