@@ -22,10 +22,12 @@ static void found(struct environment *environment, const char *kind, const char 
 static bool from_log(struct environment *environment, const char *log)
 {
 	static const struct sign signs[] = {
-		{ "paravirtualized kernel on Xen with PVH extensions", "pvh" },
-		{ "Booting paravirtualized kernel on Xen PVH", "pvh" },
-		{ "Booting paravirtualized kernel on Xen HVM", "hvm" },
-		{ "Booting paravirtualized kernel on Xen", "pv" }, /* " PV" since 4.10 or so */
+		/* "Booting paravirtualized kernel on ...", or without that word where the
+		   configuration has no PV guests. PVH also logs "Hypervisor detected: Xen HVM". */
+		{ "kernel on Xen with PVH extensions", "pvh" },
+		{ "kernel on Xen PVH", "pvh" },
+		{ "kernel on Xen HVM", "hvm" },
+		{ "kernel on Xen", "pv" }, /* " PV" since 4.10 or so */
 		{ "Hypervisor detected: Xen PVH", "pvh" },
 		{ "Hypervisor detected: Xen HVM", "hvm" },
 		{ "Hypervisor detected: Xen PV", "pv" },
