@@ -88,7 +88,10 @@ class Board:
                 verdict=verdict, reason=reason, as_expected=as_expected,
             )  # fmt: skip
             self._rows[name] = row
-        self._tell(row, f"{verdict.value if verdict else 'done'}: {reason}" if reason else "done")
+        self._tell(
+            row,
+            f"{verdict.value if verdict is not None else 'done'}: {reason}" if reason else "done",
+        )
 
     def _tell(self, row: Row, text: str) -> None:
         if self._listener:

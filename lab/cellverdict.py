@@ -40,7 +40,7 @@ class CellVerdict:
     def as_json(self) -> dict[str, Any]:
         return {
             "cell": self.cell.id,
-            "verdict": self.verdict.value if self.verdict else None,
+            "verdict": self.verdict.value if self.verdict is not None else None,
             "reason": self.reason,
             "expect": self.cell.expect,
             "as_expected": self.as_expected,
@@ -90,7 +90,9 @@ def _beside_controls(cell: CellVerdict, run: list[CellVerdict]) -> CellVerdict:
     if any(control.verdict is Verdict.CORRUPTS for control in asked):
         return cell
     if asked:
-        names = ", ".join(f"{c.cell.id} ({c.verdict.value if c.verdict else '-'})" for c in asked)
+        names = ", ".join(
+            f"{c.cell.id} ({c.verdict.value if c.verdict is not None else '-'})" for c in asked
+        )
         reason = f"the positive control did not corrupt: {names}"
     else:
         reason = "no positive control in this run"

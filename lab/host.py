@@ -208,11 +208,12 @@ class NestedHost:
                 raise LabError(f"the Xen host panicked: {died} (console: {self.console})")
             if not self._active():
                 raise LabError(f"the Xen host stopped while booting (console: {self.console})")
-            try:
-                self.check()
-                return
-            except LabError as error:
-                last = str(error)
+            if answers(address.port):
+                try:
+                    self.check()
+                    return
+                except LabError as error:
+                    last = str(error)
             if deadline.expired:
                 raise LabError(
                     f"the Xen host was not ready after {deadline.seconds:.0f} s: {last}; "
@@ -295,6 +296,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Whether an ssh server greets at a port; QEMU accepts before the host listens."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            probe.settimeout(5)
+            return probe.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def strays(marker: str) -> list[int]:

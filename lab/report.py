@@ -56,7 +56,7 @@ def summary(title: str, facts: dict[str, str], cells: list[CellVerdict], repeat:
 
 
 def _row(cell: CellVerdict) -> str:
-    verdict = cell.verdict.value if cell.verdict else "impossible here"
+    verdict = cell.verdict.value if cell.verdict is not None else "impossible here"
     expect = cell.cell.expect or "-"
     mark = "" if cell.as_expected or cell.verdict is None else " **(!)**"
     return (

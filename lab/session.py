@@ -134,7 +134,7 @@ def _execute(
     code = work.exit_code()
     terminal.say("")
     terminal.table(outcomes)
-    wrong = [cell.cell.id for cell in outcomes if cell.verdict and not cell.as_expected]
+    wrong = [cell.cell.id for cell in outcomes if cell.verdict is not None and not cell.as_expected]
     verdict = (
         "every cell shows what it should" if not wrong else f"not as it should: {', '.join(wrong)}"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from fabric import Config, Connection
 
 from lab.errors import LabError
 
+# Its threads print tracebacks of broken connections; ours tell them in a sentence.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 _TROUBLE = (OSError, EOFError, paramiko.SSHException)
 
 

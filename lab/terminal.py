@@ -30,7 +30,7 @@ class Terminal:
     """Writes to standard output; ``board`` is what the run tells its progress to."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or _console()
         self._began = time.monotonic()
         self._live = self.console.is_terminal
         self.board = Board(None if self._live else self._line)
@@ -105,8 +105,8 @@ class Terminal:
         table.add_column("why", overflow="fold")
         for cell in cells:
             verdict = cell.verdict
-            name = verdict.value if verdict else "impossible"
-            style = _COLOUR[verdict] if verdict else "dim"
+            name = verdict.value if verdict is not None else "impossible"
+            style = _COLOUR[verdict] if verdict is not None else "dim"
             flag = "" if cell.as_expected or verdict is None else " (!)"
             table.add_row(
                 cell.cell.id, Text(name + flag, style=style), cell.cell.expect or "-",
@@ -114,6 +114,12 @@ class Terminal:
                 escape(cell.reason),
             )  # fmt: skip
         self.console.print(table)
+
+
+def _console() -> Console:
+    """Standard output; a file or a pipe has no width, so lines there are as long as they are."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
 
 
 def _worth_showing(rows: list[Row], room: int) -> list[Row]:

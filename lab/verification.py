@@ -40,7 +40,7 @@ def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
     weighed = with_controls(cells)
     for result in weighed:
         written_verdict = stored.get(result.cell.id, {}).get("verdict")
-        found = result.verdict.value if result.verdict else None
+        found = result.verdict.value if result.verdict is not None else None
         if written_verdict != found:
             differences.append(f"{result.cell.id}: written {written_verdict}, derived {found}")
     return weighed, differences
