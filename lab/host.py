@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -310,7 +309,12 @@ def answers(port: int) -> bool:
 
 def strays(marker: str) -> list[int]:
     """QEMU processes of a host folder, as their command lines tell."""
-    found = subprocess.run(
-        ["pgrep", "-f", f"guest={NAME},.*{marker}/"], capture_output=True, text=True, check=False
-    )
-    return [int(pid) for pid in found.stdout.split() if int(pid) != os.getpid()]
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().decode(errors="replace")
+            if f"guest={NAME}," in words and f"{marker}/" in words:
+                found.append(int(process.name))
+    return found

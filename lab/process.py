@@ -16,6 +16,7 @@ _ERROR = re.compile(r"(?i)(\berror\b|\*\*\*|^E: |fatal:|cannot |no such file|no 
 def first_error(output: str) -> str:
     """The first line that reads like an error, else the last line that is not empty."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("W: ")] or lines
     for line in lines:
         if _ERROR.search(line):
             return line[:300]

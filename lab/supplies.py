@@ -128,11 +128,15 @@ def _ramdisk(program: Path) -> Path:
 def _impossible_kinds(
     config: LabConfig, cells: list[Cell], binary: Qemu, accel: Accel
 ) -> dict[str, str]:
-    """Kinds that this QEMU cannot run by emulation; under KVM the processor nests by itself."""
-    if config.host.kind == "real" or accel.name == "kvm":
+    """Cells of kinds that this QEMU or KVM cannot run; never left out without a word."""
+    if config.host.kind == "real" or accel.nests:
         return {}
-    why = f"QEMU {binary.version} cannot emulate what {{}} needs: take 7.2 (`lab doctor` says how)"
-    return {c.id: why.format(c.guest) for c in cells if c.nested and c.guest not in binary.kinds}
+    if accel.name == "kvm":
+        kinds: tuple[str, ...] = ("native", "dom0", "pv")
+        why = "this KVM does not nest (no SVM or VMX inside it)"
+    else:
+        kinds, why = binary.kinds, f"QEMU {binary.version}: {binary.why}"
+    return {c.id: f"{c.guest} is impossible here: {why}" for c in cells if c.guest not in kinds}
 
 
 def _impossible_kernels(cells: list[Cell], found: dict[str, Bootable]) -> dict[str, str]:
@@ -153,7 +157,7 @@ def _impossible_kernels(cells: list[Cell], found: dict[str, Bootable]) -> dict[s
 def _refuse(impossible: dict[str, str], exact: list[str]) -> None:
     for cell in exact:
         if cell in impossible:
-            raise UserError(f"cell {cell!r} is impossible here: {impossible[cell]}")
+            raise UserError(f"cell {cell!r}: {impossible[cell]}")
 
 
 def cores() -> int:

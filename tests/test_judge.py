@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.consoles import console
 
 from lab.judge import Ending, TrialFacts, TrialVerdict, judge
 from lab.verdict import Verdict
+from tests.consoles import console
 
 FACTS = TrialFacts(
     cell="pv-x", trial=1, nonce="cafe", guest="pv", kernel="x", min_windows=100, min_checks=100

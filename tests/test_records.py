@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.consoles import record
-
 from lab.records import parse
+from tests.consoles import record
 
 
 def test_records_between_kernel_noise() -> None:
