@@ -24,6 +24,7 @@ def settings(stress: StressConfig, cell: Cell, nonce: str, trial: int) -> dict[s
         "seed": str(stress.seed + trial - 1),
         "seconds": str(stress.seconds),
         "windows": str(stress.windows),
+        "at_least": str(stress.min_windows),
         "stop": str(int(first)),
         **{key: str(value) for key, value in cell.settings.items()},
     }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from lab.evidence import TrialFolder
 from lab.judge import Ending, TrialFacts, TrialVerdict, judge
 from lab.verdict import Verdict
-from tests.consoles import console
+from tests.consoles import FOLDER, console
 
 FACTS = TrialFacts(
     cell="pv-x", trial=1, nonce="cafe", guest="pv", kernel="x", min_windows=100, min_checks=100
@@ -103,3 +105,12 @@ def test_a_control_must_be_in_its_state_and_must_not_warn() -> None:
 def test_lost_records_are_said() -> None:
     text = console().replace(b"@mmx 4 progress", b"@mmx 4 progr[ 1.0]ess")
     assert "1 records lost, 1 damaged on the console" in verdict(text).notes
+
+
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in FOLDER.glob("*/expected.json")))
+def test_recorded_trials_give_the_verdict_they_gave(name: str) -> None:
+    """Whole trials as they came off real boots; expected.json was read and agreed by a person."""
+    trial = TrialFolder(FOLDER / name)
+    expected = json.loads((trial.path / "expected.json").read_text())
+    found = judge(trial.facts(), trial.read_console(), trial.ending()).as_json()
+    assert {key: found[key] for key in expected} == expected

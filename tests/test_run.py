@@ -1,0 +1,223 @@
+"""A run's life with a place that fails on request: retries, interruption, resuming, verifying."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import verification
+from lab.accel import Accel
+from lab.board import Board
+from lab.bzimage import BzImage
+from lab.cellverdict import CellVerdict
+from lab.config import LabConfig, parse
+from lab.durations import Durations
+from lab.errors import LabError, UserError
+from lab.evidence import FORMAT, RunFolder
+from lab.judge import Ending
+from lab.kernel import Kernel
+from lab.kernels import Bootable
+from lab.plan import Cell, cells
+from lab.qemubin import Qemu
+from lab.run import Run
+from lab.supplies import Supplies
+from lab.trial import Assignment
+from lab.verdict import Verdict
+from tests.consoles import console
+
+CONFIG = """
+kernels: {old: {image: old.bzImage}}
+matrix: {guests: [native, dom0]}
+trials: %d
+expect: {corrupts: [dom0-old], clean: [native-old]}
+"""
+
+
+class FakePlace:
+    """Writes a console for each boot, or raises what it is given."""
+
+    def __init__(self, script: Callable[[Cell, int], dict[str, Any] | Exception]) -> None:
+        self.script = script
+        self.boots: list[str] = []
+
+    def describe(self, task: Assignment, _console: Path) -> dict[str, Any]:
+        return {"place": "fake", "args": task.args}
+
+    def boot(self, task: Assignment, path: Path, _board: Board, _stop: threading.Event) -> Ending:
+        self.boots.append(task.cell.id)
+        wanted = self.script(task.cell, self.boots.count(task.cell.id))
+        if isinstance(wanted, Exception):
+            raise wanted
+        facts = json.loads((path.parent / "trial.json").read_text())
+        xen = "pv" if task.cell.guest == "dom0" else "none"
+        path.write_bytes(console(nonce=facts["nonce"], xen=xen, dom0=1, **wanted))
+        return Ending("finished", seconds=1.0)
+
+
+def truth(cell: Cell, _boot: int) -> dict[str, Any]:
+    return {"corruptions": 4} if cell.guest == "dom0" else {}
+
+
+def run_with(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: FakePlace,
+    trials: int = 1,
+    folder: RunFolder | None = None,
+) -> tuple[Run, list[CellVerdict]]:
+    config: LabConfig = parse(CONFIG % trials, tmp_path / "lab.yaml")
+    image = tmp_path / "kernel"
+    image.write_bytes(b"kernel")
+    supplies = Supplies(
+        Qemu(Path("/qemu"), "7.2.0", ("native", "dom0"), "fake"),
+        Accel("tcg", "fake"), image, image,
+        {"old": Bootable(Kernel("old", image), BzImage("3.19.8", True, False))}, None, None,
+    )  # fmt: skip
+    plan = cells(config)
+    if folder is None:
+        folder = RunFolder.create(tmp_path / "results")
+        folder.write("plan.json", {"cells": [asdict(cell) for cell in plan]})
+        folder.write("manifest.json", {"format": FORMAT})
+    monkeypatch.setattr("lab.run.OwnMachine", lambda *_: place)
+    run = Run(
+        config, plan, supplies, folder, Board(), threading.Event(), {}, "lab run",
+        _durations=Durations(tmp_path / "durations.json"),
+    )  # fmt: skip
+    return run, run.execute()
+
+
+def verdicts(outcomes: list[CellVerdict]) -> dict[str, Verdict | None]:
+    return {outcome.cell.id: outcome.verdict for outcome in outcomes}
+
+
+def test_a_sound_run_is_sealed_and_derives_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(truth))
+    assert verdicts(outcomes) == {"native-old": Verdict.CLEAN, "dom0-old": Verdict.CORRUPTS}
+    assert run.exit_code() == 0
+    assert run.folder.tampered() == []
+    assert verification.rederive(run.folder)[1] == []
+    junit = (run.folder.path / "junit.xml").read_text()
+    assert 'failures="0"' in junit
+    assert 'errors="0"' in junit
+
+
+def test_eagerfpu_off_is_added_where_the_version_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = run_with(tmp_path, monkeypatch, FakePlace(truth))
+    command = json.loads((run.folder.trial("dom0-old", 1).path / "command.json").read_text())
+    assert "eagerfpu=off" in command["args"]
+    assert "mmx.stop=1" in command["args"]
+
+
+def test_a_lab_error_is_tried_once_more_and_never_hides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def once(cell: Cell, boot: int) -> dict[str, Any] | Exception:
+        return LabError("QEMU died") if boot == 1 else truth(cell, boot)
+
+    place = FakePlace(once)
+    run, outcomes = run_with(tmp_path, monkeypatch, place)
+    assert verdicts(outcomes) == {"native-old": Verdict.CLEAN, "dom0-old": Verdict.CORRUPTS}
+    assert place.boots.count("native-old") == 2
+    assert verification.rederive(run.folder)[1] == []
+
+    always = FakePlace(lambda _cell, _boot: LabError("no disk space"))
+    run, outcomes = run_with(tmp_path, monkeypatch, always)
+    assert set(verdicts(outcomes).values()) == {Verdict.LAB_ERROR}
+    assert always.boots.count("native-old") == 2
+    assert run.exit_code() == 4
+
+
+def test_a_corruption_in_one_of_many_boots_is_never_retried_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def second(cell: Cell, boot: int) -> dict[str, Any]:
+        return {"corruptions": 1} if boot == 2 or cell.guest == "dom0" else {}
+
+    run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(second), trials=3)
+    assert verdicts(outcomes)["native-old"] is Verdict.CORRUPTS
+    assert run.exit_code() == 6
+    assert "native-old" in (run.folder.path / "junit.xml").read_text()
+
+
+def test_a_control_that_stays_clean_makes_the_clean_cells_vacuous(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(lambda *_: {}))
+    assert verdicts(outcomes)["native-old"] is Verdict.VACUOUS
+    assert run.exit_code() == 3
+    assert "<failure" in (run.folder.path / "junit.xml").read_text()
+
+
+def test_a_killed_run_resumes_and_repeats_nothing_that_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = run_with(tmp_path, monkeypatch, FakePlace(truth))
+    cut = first.folder.trial("native-old", 1).path
+    for name in ("verdict.json", "ended.json", "records.jsonl", "console.log"):
+        (cut / name).unlink()
+    again = FakePlace(truth)
+    run, outcomes = run_with(tmp_path, monkeypatch, again, folder=first.folder)
+    assert again.boots == ["native-old"]
+    assert verdicts(outcomes) == {"native-old": Verdict.CLEAN, "dom0-old": Verdict.CORRUPTS}
+    assert run.exit_code() == 0
+
+
+def test_a_corruption_seen_before_the_kill_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = run_with(tmp_path, monkeypatch, FakePlace(truth))
+    cut = first.folder.trial("dom0-old", 1).path
+    (cut / "verdict.json").unlink()
+    (cut / "ended.json").unlink()
+    again = FakePlace(lambda *_: {})
+    _, outcomes = run_with(tmp_path, monkeypatch, again, folder=first.folder)
+    assert again.boots == []
+    assert verdicts(outcomes)["dom0-old"] is Verdict.CORRUPTS
+
+
+def test_verify_finds_what_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = run_with(tmp_path, monkeypatch, FakePlace(truth))
+    trial = run.folder.trial("dom0-old", 1).path
+    nonce = json.loads((trial / "trial.json").read_text())["nonce"]
+    (trial / "console.log").write_bytes(console(nonce=nonce, xen="pv", dom0=1))
+    assert "cells/dom0-old/1/console.log: changed" in run.folder.tampered()
+    differences = verification.rederive(run.folder)[1]
+    assert "dom0-old/1: written CORRUPTS, derived CLEAN" in differences
+
+
+def test_a_folder_that_is_no_run_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no run's folder"):
+        RunFolder.open(tmp_path)
+
+
+def test_an_interrupted_run_begins_nothing_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(cell: Cell, boot: int) -> dict[str, Any]:
+        holder["run"].stop.set()
+        return truth(cell, boot)
+
+    holder: dict[str, Run] = {}
+    original = Run.execute
+
+    def execute(self: Run) -> list[CellVerdict]:
+        holder["run"] = self
+        return original(self)
+
+    monkeypatch.setattr(Run, "execute", execute)
+    monkeypatch.setattr("lab.run.cores", lambda: 1)
+    place = FakePlace(script)
+    _, outcomes = run_with(tmp_path, monkeypatch, place)
+    assert place.boots == ["dom0-old"]  # the control goes first
+    assert verdicts(outcomes)["dom0-old"] is Verdict.CORRUPTS
+    assert verdicts(outcomes)["native-old"] is Verdict.LAB_ERROR
