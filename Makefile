@@ -22,7 +22,8 @@ run: setup
 	@$(LAB) run $(ARGS)
 
 bench: setup
-	@$(LAB) bench $(ARGS)
+	@$(LAB) run -c bench.yaml $(ARGS)
+	@$(LAB) figures results/latest
 
 test: lint
 	.venv/bin/pytest $(ARGS)

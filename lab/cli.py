@@ -84,6 +84,14 @@ def verify(folder: Annotated[Path, typer.Argument(help="A run's folder.")]) -> N
 
 
 @app.command()
+def figures(folder: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
+    """Print a run's speeds and rates: medians over its boots."""
+    from lab import figures as module
+
+    module.show(folder)
+
+
+@app.command()
 def doctor() -> None:
     """Say what this machine can do, and what to do about what it cannot."""
     from lab.doctor import checks

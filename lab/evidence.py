@@ -143,6 +143,12 @@ class RunFolder:
         cells: list[dict[str, Any]] = _load(self.path / "plan.json")["cells"]
         return cells
 
+    def time(self, what: str, seconds: float) -> None:
+        """Add how long something took that a run does once (timings.json)."""
+        path = self.path / "timings.json"
+        known = _load(path) if path.is_file() else {}
+        self.write("timings.json", {**known, what: round(seconds, 2)})
+
     def seal(self) -> None:
         """Write the hash of every file that will not change any more."""
         self.write("hashes.json", self.hashes())

@@ -29,8 +29,10 @@ def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repea
     """`lab run`: a new run's folder, all its cells, the closing table."""
     terminal = Terminal()
     chosen = select(cells(config), wanted)
+    began = time.monotonic()
     supplies = _gather(config, chosen, terminal, [name for name in wanted if "*" not in name])
     folder = RunFolder.create()
+    folder.write("timings.json", {"gathering": round(time.monotonic() - began, 2)})
     folder.write_text("lab.yaml", path.read_text())
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(cell) for cell in chosen]})
@@ -132,6 +134,8 @@ def _execute(
     with terminal.progress():
         outcomes = work.execute()
     code = work.exit_code()
+    folder.time("all cells", time.monotonic() - began)
+    folder.seal()
     terminal.say("")
     terminal.table(outcomes)
     wrong = [cell.cell.id for cell in outcomes if cell.verdict is not None and not cell.as_expected]

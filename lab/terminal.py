@@ -94,6 +94,15 @@ class Terminal:
         corrupt = Text(f"{row.corruptions:,}" if row.corruptions else "", style="red")
         return mark, Text(row.name), state, Text(seconds), Text(windows), corrupt
 
+    def rows(self, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+        """A plain table of text."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, heading in enumerate(headings):
+            table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*(escape(text) for text in row))
+        self.console.print(table)
+
     def table(self, cells: list[CellVerdict]) -> None:
         """The closing table: the cell, its verdict, and why."""
         table = Table(box=None, pad_edge=False, header_style="bold")

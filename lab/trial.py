@@ -74,7 +74,6 @@ def run_trial(
     task = assignment(cell, config, supplies, facts)
     folder = run.trial(cell.id, number)
     folder.open(facts, place.describe(task, folder.console))
-    board.state(cell.id, "booting")
     folder.ended(_boot(place, task, folder, board, stop))
     verdict = judge(facts, folder.read_console(), folder.ending())
     folder.judged(verdict)
@@ -99,7 +98,8 @@ def assignment(cell: Cell, config: LabConfig, supplies: Supplies, facts: TrialFa
     """Kernel, ramdisk and the whole command line of one trial."""
     bootable = supplies.kernels[cell.kernel]
     words = [_ARGS, _HVM_ARGS if cell.guest == "hvm" else "", needed(cell, bootable.needed_args)]
-    if cell.guest in ("pvh", "hvm") and supplies.accel.name == "tcg":
+    emulated = config.host.kind == "nested" and supplies.accel.name == "tcg"
+    if cell.guest in ("pvh", "hvm") and emulated:
         words.append(_EMULATED_SVM_ARGS)
     settings = stress.settings(config.stress, cell, facts.nonce, facts.trial)
     words += [cell.args, stress.boot_words(settings)]
@@ -165,6 +165,7 @@ class OwnMachine:
         return {"place": "own machine", "qemu": self._command(task, console)}
 
     def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
+        board.state(task.cell.id, "booting")
         return machine.run(
             self._command(task, console),
             console,

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,11 @@ class XenHost:
         self._real: Shell | None = None
 
     @property
+    def emulated(self) -> bool:
+        """Whether guests see an emulated processor, with what its SVM can not do."""
+        return self.config.host.kind == "nested" and self.supplies.accel.name == "tcg"
+
+    @property
     def shell(self) -> Shell:
         shell = self._real or (self._nested.shell if self._nested else None)
         if shell is None:
@@ -74,18 +80,22 @@ class XenHost:
         from lab import host
 
         if self.config.host.kind == "real":
+            from playbooks.prepare import ready
+
             self._real = Shell(_address(self.config))
-            host.xl_info(self._real)
-            self._real.run(["mkdir", "-p", guest.FOLDER])
+            ready(self._real)
             self.board.done(ROW, None, "connected", None)
             return
         self._nested = nested_host(self.config, self.supplies)
+        began = time.monotonic()
         try:
             self._nested.start(
                 Deadline(host.READY_SECONDS), lambda state: self.board.state(ROW, state)
             )
         finally:
             self._keep_console()
+        how = "taken over" if self._nested.reused else "booted"
+        self.run.time(f"Xen host {how}", time.monotonic() - began)
         self.board.done(ROW, None, "ready", None)
 
     def check(self) -> None:
@@ -137,7 +147,7 @@ class HostPlace:
             args=task.args,
             vcpus=task.cell.vcpus,
             memory_mib=task.memory_mib,
-            native_tsc=self._host.supplies.accel.name == "tcg",
+            native_tsc=self._host.emulated,
         )
 
     def describe(self, task: Assignment, console: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The lab as a user runs it: real QEMU, real Xen, real guests, the control kernel in both states."""
+"""The lab as a user runs it: real QEMU, Xen and guests, the control kernel in both states."""
 
 from __future__ import annotations
 

@@ -1,0 +1,6 @@
+"""`fab -r playbooks -H HOST TASK`: the playbooks by hand."""
+
+from playbooks.collect import evidence
+from playbooks.prepare import install
+
+__all__ = ["evidence", "install"]

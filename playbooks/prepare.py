@@ -1,0 +1,42 @@
+"""Prepare a Xen host that the lab did not build: what it lacks is installed or said."""
+
+from __future__ import annotations
+
+import shlex
+
+from fabric import Connection, task
+
+from lab.errors import LabError
+from lab.guest import FOLDER
+from lab.shell import Shell
+
+PACKAGES = ("xen-system-amd64", "xen-utils-common", "qemu-system-xen")
+
+
+def missing(shell: Shell) -> list[str]:
+    """What stands between a host and its first guest, as sentences; empty when it is ready."""
+    problems = []
+    code, out, _ = shell.attempt(["sh", "-c", "cat /sys/hypervisor/type 2>/dev/null"])
+    if code != 0 or out.strip() != "xen":
+        problems.append("it does not run under Xen: install Xen and boot into it")
+    code, _, _ = shell.attempt(["sh", "-c", "command -v xl"])
+    if code != 0:
+        problems.append(f"it has no xl: install {' '.join(PACKAGES)}")
+    elif shell.attempt(["xl", "info"])[0] != 0:
+        problems.append("xl does not answer: is this dom0, and does the user have the right?")
+    return problems
+
+
+def ready(shell: Shell) -> None:
+    """LabError with everything that is missing, else the lab's folder is made on the host."""
+    problems = missing(shell)
+    if problems:
+        raise LabError(f"the host {shell.address.host} is not ready: {'; '.join(problems)}")
+    shell.run(["mkdir", "-p", FOLDER])
+
+
+@task  # type: ignore[untyped-decorator]
+def install(connection: Connection) -> None:
+    """`fab -r playbooks -H HOST install`: Xen and its tools on a Debian host; then reboot it."""
+    words = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]
+    connection.run(shlex.join(words), env={"DEBIAN_FRONTEND": "noninteractive"}, in_stream=False)
