@@ -111,6 +111,8 @@ def dom0_image(report: Report, xen_package: str) -> Dom0Image:
     packages = _packages(xen_package)
     key = _key(packages, keys)
     final = cache_dir() / "dom0" / key
+    final.parent.mkdir(exist_ok=True)
+    final.parent.chmod(0o700)  # the image holds dom0's private host key
     with locked(final.with_name(f"{key}.lock")):
         if not final.is_dir():
             require_space(cache_dir(), _SPACE_MIB, "the dom0 image")

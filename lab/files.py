@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 def cache_dir() -> Path:
     """Everything that can be made again: ``$LAB_CACHE``, else ``~/.cache/xen-fpu-lab``."""
     configured = os.environ.get("LAB_CACHE")
-    base = Path(configured) if configured else Path.home() / ".cache" / "xen-fpu-lab"
+    base = Path(configured).resolve() if configured else Path.home() / ".cache" / "xen-fpu-lab"
     base.mkdir(parents=True, exist_ok=True)
     return base
 

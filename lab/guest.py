@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from lab.shell import Shell, Stream
 from lab.watch import Glance
 
 FOLDER = "/var/lib/lab"
+PREFIX = "lab-"  # of every guest's name
 _POLL = 0.2
 
 
@@ -90,6 +90,7 @@ def run_guest(
             shell.run(["xl", "unpause", spec.name])
             with console.open("ab") as kept:
                 how, booted = _watch(output, kept, deadline, seen, stop, began)
+        # A console also ends when the host does: then this is no word about the guest.
         detail = _shutdown_reason(shell, spec.name) if how == "exited" else ""
     finally:
         _destroy(shell, spec.name)
@@ -132,17 +133,25 @@ def _watch(
 
 
 def _shutdown_reason(shell: Shell, name: str) -> str:
-    """What xl's own log says of a domain that ended by itself; empty when it says nothing."""
-    with contextlib.suppress(LabError):
-        said = shell.run(["tail", "-n", "5", f"/var/log/xen/xl-{name}.log"])
-        for line in said.splitlines():
-            if "reason code" in line:
-                return line.strip()
-    return ""
+    """What xl's own log says of a domain that ended by itself; LabError when the host is gone."""
+    shell.run(["xl", "list"])
+    _, said, _ = shell.attempt(["tail", "-n", "5", f"/var/log/xen/xl-{name}.log"])
+    lines = [line.strip() for line in said.splitlines() if "reason code" in line]
+    return lines[-1] if lines else ""
 
 
 def _destroy(shell: Shell, name: str) -> None:
-    with contextlib.suppress(LabError):
-        shell.attempt(["xl", "destroy", name], timeout=30)
-    with contextlib.suppress(LabError):
-        shell.attempt(["rm", "-f", f"{FOLDER}/{name}.cfg"])
+    """A guest that stays behind would disturb the next one: that is an error of the host's."""
+    shell.attempt(["xl", "destroy", name], timeout=30)
+    code, _, _ = shell.attempt(["xl", "list", name])
+    if code == 0:
+        raise LabError(f"the guest {name} could not be destroyed")
+    shell.attempt(["rm", "-f", f"{FOLDER}/{name}.cfg"])
+
+
+def destroy_leftovers(shell: Shell) -> None:
+    """End guests of a controller that was killed."""
+    for line in shell.run(["xl", "list"]).splitlines()[1:]:
+        name = line.split()[0]
+        if name.startswith(PREFIX):
+            _destroy(shell, name)

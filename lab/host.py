@@ -28,7 +28,7 @@ from lab.files import cache_dir, sha256_of, write_atomic
 from lab.process import run
 from lab.shell import Address, Shell
 
-NAME = "xen-fpu-lab-host"
+PREFIX = "xen-fpu-lab-"  # of the domain's name
 READY_SECONDS = 300.0
 DOM0_MIB = 1024
 # One dom0 vCPU: the others stay free for guests.
@@ -78,6 +78,11 @@ class NestedHost:
         self.reused = False
         self._lock: IO[str] | None = None
         self._libvirt: Any = None
+
+    @property
+    def name(self) -> str:
+        """The domain's name: one for each state folder, so that labs can share a libvirt."""
+        return PREFIX + sha256_of(str(self.folder))[:8]
 
     @property
     def console(self) -> Path:
@@ -154,7 +159,7 @@ class NestedHost:
         return self._libvirt
 
     def _active(self) -> bool:
-        return any(domain.name() == NAME for domain in self._connection().listAllDomains())
+        return any(domain.name() == self.name for domain in self._connection().listAllDomains())
 
     def _state(self) -> dict[str, Any]:
         try:
@@ -186,7 +191,7 @@ class NestedHost:
     def _spec(self, state: dict[str, Any], overlay: Path) -> HostSpec:
         plan = self.plan
         return HostSpec(
-            name=NAME, emulator=plan.qemu, accelerator=plan.accelerator,
+            name=self.name, emulator=plan.qemu, accelerator=plan.accelerator,
             memory_mib=plan.memory_mib, vcpus=plan.vcpus, xen=plan.image.xen,
             # Xen passes over a word that it does not know; xl info shows it.
             xen_args=f"{_XEN_ARGS} lab={state['nonce']} {plan.xen_args}".strip(),
@@ -225,12 +230,14 @@ class NestedHost:
         import libvirt
 
         for domain in self._connection().listAllDomains():
-            if domain.name() == NAME:
+            if domain.name() == self.name:
                 with contextlib.suppress(libvirt.libvirtError):
                     domain.destroy()
-        for pid in strays(str(self.folder)):
+        for pid in strays(self.name):
             with contextlib.suppress(OSError):
                 os.kill(pid, 9)
+        # The overlay is made anew: whoever has it open must be gone.
+        Deadline(20).wait_for(lambda: not strays(self.name), "the old host's QEMU to end")
 
 
 def connect(uri: str | None, root: Path) -> Any:
@@ -307,14 +314,14 @@ def answers(port: int) -> bool:
         return False
 
 
-def strays(marker: str) -> list[int]:
-    """QEMU processes of a host folder, as their command lines tell."""
+def strays(name: str) -> list[int]:
+    """QEMU processes of a domain, as their command lines tell."""
     found = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
             continue
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().decode(errors="replace")
-            if f"guest={NAME}," in words and f"{marker}/" in words:
+            if f"guest={name}," in words:
                 found.append(int(process.name))
     return found

@@ -18,8 +18,7 @@ _DOMAIN = {"native": "none", "dom0": "pv", "pv": "pv", "pvh": "pvh", "hvm": "hvm
 # The kernel's own words for "somebody used the FPU with TS set in kernel mode": a control
 # kernel that prints this is broken, and what it shows is not the bug.
 _NM_WARNING = re.compile(rb"WARNING: .*exc_device_not_available")
-# XRSTOR faulted on a task's state. A control kernel's state is sound on hardware, so the machine
-# under it is at fault (seen under emulated SVM); of another kernel we can not know.
+# XRSTOR faulted on a task's state: registers were lost, but not by the window in #NM.
 _BAD_STATE = re.compile(rb"Bad FPU state detected")
 # Lazy FPU switching, and the option for it, left Linux in 4.9 (c592b5734706, ca6938a1cd8a).
 _LAZY_GONE = (4, 9)
@@ -88,8 +87,6 @@ def judge(facts: TrialFacts, console: bytes, ending: Ending | None) -> TrialVerd
         return say(Verdict.LAB_ERROR, "the console's start record belongs to another trial")
     if facts.control and _NM_WARNING.search(console):
         return say(Verdict.LAB_ERROR, "the control kernel warned in #NM: its FPU code is broken")
-    if facts.control and _BAD_STATE.search(console):
-        return say(Verdict.LAB_ERROR, "the guest's XRSTOR faulted: the machine lost FPU state")
     if start is not None and start.fields.get("inject", "0") != "0":
         return say(Verdict.LAB_ERROR, "the program ran with inject=1: its corruptions are its own")
     if figures["corruptions"]:
@@ -145,7 +142,7 @@ def _notes(facts: TrialFacts, transcript: Transcript, console: bytes) -> list[st
         notes.append("this kernel has no lazy FPU mode: a first use does not trap")
     if env and _ALLOCATION_GONE <= _release(env) < _LAZY_GONE and not facts.control:
         notes.append("this kernel's #NM does not allocate: it has no window by construction")
-    if not facts.control and _BAD_STATE.search(console):
+    if _BAD_STATE.search(console):
         notes.append("the kernel met a bad FPU state (XRSTOR faulted): not the #NM window")
     if not facts.control and _NM_WARNING.search(console):
         notes.append("the kernel warned in #NM (see the console)")

@@ -196,7 +196,7 @@ def _wanted_lines(config: str) -> dict[str, str]:
 
 def _make(spec: BuildSpec, work: Path, log: Path, report: Report) -> None:
     files, told = 0, time.monotonic()
-    report("compiling (minutes when nothing is cached)")
+    report("compiling (some 900 files for a minimal kernel: 3 to 10 minutes on 2 cores)")
 
     def count(line: str) -> None:
         nonlocal files, told

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
+import secrets
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,12 +82,13 @@ class Shell:
 
     def put(self, local: Path, remote: str) -> None:
         """Copy a file; it appears under its name only when it is whole."""
+        part = f"{remote}.{secrets.token_hex(4)}"
         try:
-            self.connection().put(str(local), f"{remote}.part")
+            self.connection().put(str(local), part)
         except _TROUBLE as error:
             self.close()
             raise LabError(f"copying {local.name} to {self._where()} failed: {error}") from error
-        self.run(["mv", f"{remote}.part", remote])
+        self.run(["mv", part, remote])
 
     def write(self, text: str, remote: str) -> None:
         """Write a small text file."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,18 @@ class XenHost:
             raise LabError("the Xen host is not started")
         return shell
 
+    @contextlib.contextmanager
+    def own_shell(self) -> Iterator[Shell]:
+        """A shell for one guest: with several at once, one's trouble must not cut off another."""
+        if self.config.host.guests_at_once == 1:
+            yield self.shell
+            return
+        shell = Shell(self.shell.address)
+        try:
+            yield shell
+        finally:
+            shell.close()
+
     def start(self) -> None:
         """Boot it or connect to it; LabError with the reason when it does not become ready."""
         from lab import host
@@ -94,6 +107,8 @@ class XenHost:
             )
         finally:
             self._keep_console()
+        if self._nested.reused:
+            guest.destroy_leftovers(self.shell)
         how = "taken over" if self._nested.reused else "booted"
         self.run.time(f"Xen host {how}", time.monotonic() - began)
         self.board.done(ROW, None, "ready", None)
@@ -137,10 +152,10 @@ class HostPlace:
     def __init__(self, host: XenHost) -> None:
         self._host = host
 
-    def _spec(self, task: Assignment, kernel: str, ramdisk: str, console: Path) -> GuestSpec:
+    def _spec(self, task: Assignment, kernel: str, ramdisk: str) -> GuestSpec:
         return GuestSpec(
-            # Xen's names are one for each host: the trial's folder makes it unique in the run.
-            name=f"lab-{task.cell.id}-{console.parent.name}",
+            # Names are one for each host, and two labs may share a real one.
+            name=f"{guest.PREFIX}{task.cell.id}-{task.nonce}",
             kind=task.cell.guest,
             kernel=kernel,
             ramdisk=ramdisk,
@@ -150,21 +165,26 @@ class HostPlace:
             native_tsc=self._host.emulated,
         )
 
-    def describe(self, task: Assignment, console: Path) -> dict[str, Any]:
-        spec = self._spec(task, str(task.kernel), str(task.ramdisk), console)
+    def describe(self, task: Assignment, _console: Path) -> dict[str, Any]:
+        spec = self._spec(task, str(task.kernel), str(task.ramdisk))
         return {"place": "Xen host", "xl": guest.xl_config(spec).splitlines()}
 
     def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
+        self._host.check()
+        with self._host.own_shell() as shell:
+            return self._boot(shell, task, console, board, stop)
+
+    def _boot(
+        self, shell: Shell, task: Assignment, console: Path, board: Board, stop: threading.Event
+    ) -> Ending:
         from lab.trial import show
 
-        self._host.check()
-        shell = self._host.shell
         board.state(task.cell.id, "copying the kernel")
         kernel, ramdisk = (guest.upload(shell, path) for path in (task.kernel, task.ramdisk))
         board.state(task.cell.id, "booting")
         return guest.run_guest(
             shell,
-            self._spec(task, kernel, ramdisk, console),
+            self._spec(task, kernel, ramdisk),
             console,
             task.deadline,
             lambda look: show(board, task.cell, look),
