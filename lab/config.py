@@ -42,14 +42,22 @@ def _check_name(name: str) -> str:
 
 
 # What the stress program takes besides the keys of StressConfig (repro/README.md).
-STRESS_SETTINGS = ("openers", "victims", "opener_us", "victim_us", "naps", "prio", "pressure")
+STRESS_SETTINGS = (
+    "openers", "victims", "opener_us", "hold_us", "victim_us", "naps", "prio", "pressure",
+    "opener_cpu", "victim_cpu",
+)  # fmt: skip
+_PLACES = ("any", "spread")  # besides a vCPU's number
+Settings = dict[str, int | str]
 
 
-def _check_settings(value: dict[str, int]) -> dict[str, int]:
-    for key, number in value.items():
+def _check_settings(value: Settings) -> Settings:
+    for key, given in value.items():
         if key not in STRESS_SETTINGS:
             raise ValueError(_unknown(key, STRESS_SETTINGS))
-        if not 0 <= number < 2**31:
+        if isinstance(given, str):
+            if not (key.endswith("_cpu") and given in _PLACES):
+                raise ValueError(f"{key} should be a number, not {given!r}")
+        elif not 0 <= given < 2**31:
             raise ValueError(f"{key} must be between 0 and {2**31 - 1}")
     return value
 
@@ -139,7 +147,7 @@ class StressConfig(_Model):
     min_checks: int = Field(100, ge=1, description="Fewer register checks prove nothing.")
     arch: Literal[64, 32] = Field(64, description="64- or 32-bit stress program.")
     seed: int = Field(1, ge=0, le=2**31 - 1, description="Seed of the program's jitter.")
-    settings: dict[str, int] = Field(
+    settings: Settings = Field(
         default_factory=dict, description="Further settings by the program's own names."
     )
 
@@ -151,7 +159,7 @@ class VariationConfig(_Model):
 
     args: Args = ""
     vcpus: int = Field(1, ge=1, le=16, description="The guest's processors.")
-    settings: dict[str, int] = Field(default_factory=dict, description="As stress.settings.")
+    settings: Settings = Field(default_factory=dict, description="As stress.settings.")
 
     _args = field_validator("args")(_check_args)
     _settings = field_validator("settings")(_check_settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from lab.config import GUEST_KINDS, Expectation, GuestKind, LabConfig
+from lab.config import GUEST_KINDS, Expectation, GuestKind, LabConfig, Settings
 from lab.errors import UserError
 
 PLAIN = "plain"
@@ -21,7 +21,7 @@ class Cell:
     variation: str = PLAIN
     args: str = ""  # boot arguments of kernel and variation
     vcpus: int = 1
-    settings: dict[str, int] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     expect: Expectation | None = None
     added_as_control: bool = False  # not selected: here so that the selected ones prove something
 
