@@ -165,6 +165,17 @@ def _repeat() -> str:
     return shlex.join(["lab", *sys.argv[1:]])
 
 
+def _crash(error: Exception) -> str:
+    """Keep the traceback where it can be reported from; what went wrong, and where that is."""
+    import traceback
+
+    from lab.files import cache_dir, write_atomic
+
+    path = cache_dir() / "crash.log"
+    write_atomic(path, "".join(traceback.format_exception(error)))
+    return f"{error} (details: {path})"
+
+
 def main() -> NoReturn:
     """Entry point: no traceback reaches a user."""
     try:
@@ -178,4 +189,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         typer.echo("lab: interrupted", err=True)
         sys.exit(130)
+    except Exception as error:  # a fault of ours: its details are for us, not for the terminal
+        typer.echo(f"lab: internal error, {type(error).__name__}: {_crash(error)}", err=True)
+        sys.exit(4)
     sys.exit(0)

@@ -89,20 +89,28 @@ class NestedHost:
         """Xen's and dom0's console, from the first byte of this boot."""
         return self.folder / "console.log"
 
-    def start(self, deadline: Deadline, report: Callable[[str], None]) -> None:
-        """Until Xen answers `xl info` over ssh and is the one that we started."""
+    def start(
+        self,
+        deadline: Deadline,
+        report: Callable[[str], None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Until Xen answers `xl info` over ssh and is the one that we started.
+
+        ``stopped`` is asked while waiting: true gives up, with a LabError.
+        """
         self._hold()
         state = self._state()
         if self._active() and state.get("identity") == self.plan.identity():
             report("taking over the running host")
             with contextlib.suppress(LabError):
-                self._await_ready(state, deadline.at_most(30))
+                self._await_ready(state, deadline.at_most(30), stopped)
                 self.reused = True
                 return
         self._remove()
         state = self._create(report)
         report("booting Xen and dom0")
-        self._await_ready(state, deadline)
+        self._await_ready(state, deadline, stopped)
 
     def check(self) -> dict[str, str]:
         """`xl info` of the running host; LabError unless it is the Xen that we started."""
@@ -199,7 +207,9 @@ class NestedHost:
             disk=overlay, console=self.console, ssh_port=int(state["port"]),
         )  # fmt: skip
 
-    def _await_ready(self, state: dict[str, Any], deadline: Deadline) -> None:
+    def _await_ready(
+        self, state: dict[str, Any], deadline: Deadline, stopped: Callable[[], bool]
+    ) -> None:
         """Poll ssh, and the console for a panic, which is told at once."""
         keys = self.plan.image.keys
         host_key = keys.public(keys.host)
@@ -210,6 +220,8 @@ class NestedHost:
             died = panic(self.console.read_bytes())
             if died:
                 raise LabError(f"the Xen host panicked: {died} (console: {self.console})")
+            if stopped():
+                raise LabError("interrupted while the Xen host was booting")
             if not self._active():
                 raise LabError(f"the Xen host stopped while booting (console: {self.console})")
             if answers(address.port):

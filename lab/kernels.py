@@ -63,6 +63,7 @@ def _kernel(name: str, config: KernelConfig, report: Callable[[str], None]) -> K
 
 def _image_package(name: str) -> str:
     """A meta-package such as linux-image-amd64 stands for the kernel that it depends on."""
+    debian.candidate(name)
     for dependency in debian.depends(name):
         if dependency.startswith("linux-image-"):
             return dependency

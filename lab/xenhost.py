@@ -103,7 +103,9 @@ class XenHost:
         began = time.monotonic()
         try:
             self._nested.start(
-                Deadline(host.READY_SECONDS), lambda state: self.board.state(ROW, state)
+                Deadline(host.READY_SECONDS),
+                lambda state: self.board.state(ROW, state),
+                self.stop_asked.is_set,
             )
         finally:
             self._keep_console()
