@@ -253,7 +253,10 @@ class NestedHost:
 
 
 def connect(uri: str | None, root: Path) -> Any:
-    """A libvirt connection; by default the embedded driver with its state under ``root``."""
+    """A libvirt connection; by default the embedded driver with its state under ``root``.
+
+    A process can open the embedded driver for one folder only, and holds it until it ends.
+    """
     root.mkdir(parents=True, exist_ok=True)
     # Its warnings (a tainted domain, for one) are not for a person's terminal.
     os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"3:file:{root}/libvirt.log")
