@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from lab import watch
 from lab.config import GuestKind
 from lab.deadline import Deadline
 from lab.errors import LabError
 from lab.files import sha256
 from lab.judge import Ending
 from lab.shell import Shell, Stream
-from lab.watch import Glance
+from lab.watch import Glance, Watch
 
 FOLDER = "/var/lib/lab"
 PREFIX = "lab-"  # of every guest's name
@@ -81,7 +79,7 @@ def run_guest(
 
     The console goes to ``console`` as it comes. LabError when xl itself fails.
     """
-    began = time.monotonic()
+    watched = Watch(deadline, seen, stop)
     config = f"{FOLDER}/{spec.name}.cfg"
     shell.write(xl_config(spec), config)
     try:
@@ -89,47 +87,30 @@ def run_guest(
         with shell.stream(["xl", "console", "-t", "pv", spec.name]) as output:
             shell.run(["xl", "unpause", spec.name])
             with console.open("ab") as kept:
-                how, booted = _watch(output, kept, deadline, seen, stop, began)
+                how = _watch(output, kept, watched)
         # A console also ends when the host does: then this is no word about the guest.
         detail = _shutdown_reason(shell, spec.name) if how == "exited" else ""
     finally:
         _destroy(shell, spec.name)
-    return Ending(how, detail, round(time.monotonic() - began, 2), booted)
+    return Ending(how, detail, watched.seconds(), watched.booted)
 
 
-def _watch(
-    output: Stream,
-    kept: BinaryIO,
-    deadline: Deadline,
-    seen: Callable[[Glance], None],
-    stop: threading.Event,
-    began: float,
-) -> tuple[str, float | None]:
-    """Keep what the console says until its last record, a death, silence or the deadline."""
-    content, booted, died = b"", None, None
-    grown = time.monotonic()
+def _watch(output: Stream, kept: BinaryIO, watched: Watch) -> str:
+    """Keep what the console says, until there is no more of it or no more use in waiting."""
+    content = b""
     while True:
         data = output.read(_POLL)
-        now = time.monotonic()
+        if data is None:
+            return "exited"
         if data:
             kept.write(data)
             kept.flush()
-            content, grown = content + data, now
-            look = watch.glance(content)
-            seen(look)
-            if look.started and booted is None:
-                booted = round(now - began, 2)
-            if look.finished:
-                return "finished", booted
-            if look.dead and died is None:
-                died = now
-        if data is None:
-            return "exited", booted
-        if stop.is_set():
-            return "interrupted", booted
-        silent = booted is not None and now - grown > watch.SILENCE
-        if deadline.expired or silent or (died and now - died > watch.DEATH_GRACE):
-            return "deadline", booted
+            content += data
+            if watched.grew(content):
+                return "finished"
+        given_up = watched.given_up()
+        if given_up:
+            return given_up
 
 
 def _shutdown_reason(shell: Shell, name: str) -> str:

@@ -181,7 +181,8 @@ class NestedHost:
         overlay = self.folder / "overlay.qcow2"
         base = ["-b", str(self.plan.image.disk), "-F", "raw"]
         run(["qemu-img", "create", "-q", "-f", "qcow2", *base, overlay])
-        self.console.unlink(missing_ok=True)
+        if self.console.exists():  # what a killed controller did not come to keep
+            self.console.replace(self.folder / "console.previous.log")
         self.console.touch()
         state = {"identity": self.plan.identity(), "nonce": secrets.token_hex(6),
                  "port": free_port()}  # fmt: skip

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import consoletext, watch
+from lab import consoletext
 from lab.deadline import Deadline
 from lab.judge import Ending
-from lab.watch import Glance
+from lab.watch import Glance, Watch
 
 # A PV dom0 dies under QEMU 7.2's SMAP (a #PF in Xen's bounce frame); both kinds get one model.
 TCG_CPU = "max,-smap,-smep"
@@ -86,7 +85,7 @@ def run(
     ``seen`` gets a look at every growth of the console. QEMU dies with the controller
     (setpriv), and never outlives this call.
     """
-    began = time.monotonic()
+    watched = Watch(deadline, seen, stop)
     console.touch()
     log = console.with_name("qemu.log")
     with log.open("wb") as errors:
@@ -99,46 +98,30 @@ def run(
         except OSError as error:
             return Ending("lab_error", f"QEMU could not be started: {error}")
         try:
-            how, booted = _watch(process, console, deadline, seen, stop, began)
+            how = _watch(process, console, watched)
+            code = process.poll()
         finally:
             _end(process)
-    seconds = round(time.monotonic() - began, 2)
-    said = consoletext.tail(log.read_bytes(), 1)
-    if how == "exited" and process.returncode != 0:
-        return Ending("lab_error", f"QEMU failed: {said or process.returncode}", seconds, booted)
-    return Ending(how, said, seconds, booted)
+    if how == "exited" and code != 0:
+        said = consoletext.tail(log.read_bytes(), 1)
+        return Ending("lab_error", f"QEMU failed: {said or code}", watched.seconds())
+    return Ending(how, "", watched.seconds(), watched.booted)
 
 
-def _watch(
-    process: subprocess.Popen[bytes],
-    console: Path,
-    deadline: Deadline,
-    seen: Callable[[Glance], None],
-    stop: threading.Event,
-    began: float,
-) -> tuple[str, float | None]:
-    size, grown, booted, died = -1, time.monotonic(), None, None
+def _watch(process: subprocess.Popen[bytes], console: Path, watched: Watch) -> str:
+    size = 0
     while True:
         exited = process.poll() is not None
         content = console.read_bytes()
-        now = time.monotonic()
         if len(content) != size:
-            size, grown = len(content), now
-            look = watch.glance(content)
-            seen(look)
-            if look.started and booted is None:
-                booted = round(now - began, 2)
-            if look.finished:
-                return "finished", booted
-            if look.dead and died is None:
-                died = now
+            size = len(content)
+            if watched.grew(content):
+                return "finished"
         if exited:
-            return "exited", booted
-        if stop.is_set():
-            return "interrupted", booted
-        silent = booted is not None and now - grown > watch.SILENCE
-        if deadline.expired or silent or (died and now - died > watch.DEATH_GRACE):
-            return "deadline", booted
+            return "exited"
+        given_up = watched.given_up()
+        if given_up:
+            return given_up
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_POLL)
 

@@ -1,11 +1,15 @@
-"""When to stop watching a console: the pure rules, and what a person sees meanwhile."""
+"""Watching a console while it grows: what it shows, and when to stop."""
 
 from __future__ import annotations
 
 import re
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab import consoletext, records
+from lab.deadline import Deadline
 
 _STARTED = re.compile(rb"@mmx 0 start ")
 # A kernel that died prints its trace for a moment; then it reboots, which ends the machine.
@@ -43,6 +47,47 @@ def glance(console: bytes) -> Glance:
     )
 
 
-def finished(console: bytes) -> bool:
-    """Whether the program has said its last word."""
-    return glance(console).finished
+class Watch:
+    """One boot's console, from power-on to the end; the same for a machine and for a guest.
+
+    ``seen`` gets a look at every growth; ``stop`` is set by a person who has had enough.
+    """
+
+    def __init__(
+        self,
+        deadline: Deadline,
+        seen: Callable[[Glance], None],
+        stop: threading.Event,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._deadline = deadline
+        self._seen = seen
+        self._stop = stop
+        self._clock = clock
+        self._began = self._grew = clock()
+        self._died: float | None = None
+        self.booted: float | None = None  # wall seconds to the program's first record
+
+    def grew(self, console: bytes) -> bool:
+        """The whole console after it has grown; true when the program has said its last word."""
+        self._grew = self._clock()
+        look = glance(console)
+        self._seen(look)
+        if look.started and self.booted is None:
+            self.booted = round(self._grew - self._began, 2)
+        if look.dead and self._died is None:
+            self._died = self._grew
+        return look.finished
+
+    def given_up(self) -> str | None:
+        """Why to stop waiting (the word of an ``Ending``); None to go on."""
+        if self._stop.is_set():
+            return "interrupted"
+        now = self._clock()
+        silent = self.booted is not None and now - self._grew > SILENCE
+        dead = self._died is not None and now - self._died > DEATH_GRACE
+        return "deadline" if self._deadline.expired or silent or dead else None
+
+    def seconds(self) -> float:
+        """Wall seconds since power-on."""
+        return round(self._clock() - self._began, 2)
