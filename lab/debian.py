@@ -6,13 +6,14 @@ hypervisor or a kernel never touches the machine's boot loader. No root is neede
 
 from __future__ import annotations
 
+import functools
 import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError, UserError
-from lab.files import building, cache_dir, locked, sha256
+from lab.files import building, cache_dir, locked, sha256, write_atomic
 from lab.process import run
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -25,9 +26,10 @@ class Package:
     name: str
     version: str
     file: Path
+    sha256: str
 
     def provenance(self) -> dict[str, str]:
-        return {"package": self.name, "version": self.version, "sha256": sha256(self.file)}
+        return {"package": self.name, "version": self.version, "sha256": self.sha256}
 
 
 def of_file(deb: Path) -> Package:
@@ -39,9 +41,10 @@ def of_file(deb: Path) -> Package:
     except LabError as error:
         raise UserError(f"{deb} is not a Debian package: {error}") from error
     values = dict(line.split(": ", 1) for line in fields.splitlines() if ": " in line)
-    return Package(values["Package"], values["Version"], deb)
+    return Package(values["Package"], values["Version"], deb, sha256(deb))
 
 
+@functools.cache  # apt takes half a second to answer, and answers alike for as long as we run
 def candidate(name: str) -> str:
     """The version apt would take; UserError when the registry does not have the package."""
     if not _NAME.fullmatch(name):
@@ -52,6 +55,7 @@ def candidate(name: str) -> str:
     raise UserError(f"apt knows no package {name!r}: check its name, or run `apt-get update` first")
 
 
+@functools.cache
 def depends(name: str) -> list[str]:
     """What a package depends on directly: how a meta-package names today's kernel."""
     output = run(["apt-cache", "depends", name], env={"LC_ALL": "C"})
@@ -69,12 +73,15 @@ def download(name: str) -> Package:
     files = list(folder.glob("*.deb"))
     if len(files) != 1:
         raise LabError(f"{folder} should hold one .deb, it holds {len(files)}; remove it")
-    return Package(name, version, files[0])
+    known = folder / "sha256"  # hashed once: the largest take a second
+    if not known.exists():
+        write_atomic(known, sha256(files[0]))
+    return Package(name, version, files[0], known.read_text())
 
 
 def unpack(package: Package) -> Path:
     """The package's files in the cache, unpacked once; keyed by the .deb's content."""
-    folder = cache_dir() / "unpacked" / f"{package.name}-{sha256(package.file)[:16]}"
+    folder = cache_dir() / "unpacked" / f"{package.name}-{package.sha256[:16]}"
     with locked(folder.with_name(folder.name + ".lock")):
         if not folder.is_dir():
             with building(folder) as scratch:
