@@ -22,8 +22,7 @@ run: setup
 	@$(LAB) run $(ARGS)
 
 bench: setup
-	@$(LAB) run -c bench.yaml $(ARGS)
-	@$(LAB) figures results/latest
+	@$(LAB) run -c bench.yaml $(ARGS); code=$$?; $(LAB) figures results/latest; exit $$code
 
 test: lint
 	.venv/bin/pytest $(ARGS)
