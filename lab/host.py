@@ -149,7 +149,11 @@ class NestedHost:
         """Take the state folder for this process."""
         if self._lock is not None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "libvirt").mkdir(parents=True, exist_ok=True)
+        # Libvirt reads this when its module is imported. Its warnings (a tainted domain, for one)
+        # are not for a person's terminal.
+        log = self.folder / "libvirt" / "libvirt.log"
+        os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"3:file:{log}")
         lock = (self.folder / "lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -259,8 +263,6 @@ def connect(uri: str | None, root: Path) -> Any:
     A process can open the embedded driver for one folder only, and holds it until it ends.
     """
     root.mkdir(parents=True, exist_ok=True)
-    # Its warnings (a tainted domain, for one) are not for a person's terminal.
-    os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"3:file:{root}/libvirt.log")
     try:
         import libvirt
     except ImportError as error:
