@@ -122,6 +122,15 @@ class NestedHost:
             raise LabError(f"the host at {self.shell.address.port} is not the Xen that we started")
         return info
 
+    def keep(self) -> None:
+        """Let the host outlive its controller on purpose, so that later runs leave it alone."""
+        write_atomic(self.folder / "state.json", json.dumps({**self._state(), "kept": True}) + "\n")
+
+    @property
+    def kept(self) -> bool:
+        """False for a host that a killed controller left."""
+        return bool(self._state().get("kept"))
+
     def stop(self) -> None:
         """End the host, whoever started it; nothing happens when none runs."""
         self._hold()

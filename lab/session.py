@@ -74,6 +74,7 @@ def host_start(config: LabConfig) -> None:
     with terminal.progress():
         host.start(Deadline(READY_SECONDS), lambda state: terminal.board.state("Xen host", state))
     assert host.shell is not None
+    host.keep()
     address = host.shell.address
     terminal.say("the Xen host is ready; `lab run` will use it, `lab host stop` ends it")
     terminal.say(f"ssh -i {address.identity} -p {address.port} {address.user}@{address.host}")

@@ -128,10 +128,12 @@ class XenHost:
             collect(self.shell, self.run.host)
 
     def stop(self, keep: bool) -> None:
-        """End a nested host (unless it was there before, or is to be kept), keep its console."""
+        """End a nested host unless somebody asked to keep it; its console stays in the run."""
         if self._nested is not None:
             self._keep_console()
-            if keep or self._nested.reused:
+            if keep:
+                self._nested.keep()
+            if self._nested.kept:
                 self._nested.release()
             else:
                 self._nested.stop()
