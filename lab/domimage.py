@@ -66,12 +66,21 @@ class Dom0Image:
     def xen(self) -> Path:
         return self.folder / "xen"
 
+    def packages(self) -> dict[str, str]:
+        """Versions by name of everything that is installed in the image."""
+        packages: dict[str, str] = json.loads((self.folder / "packages.json").read_text())
+        return packages
+
+    def hypervisor(self) -> list[str]:
+        """Name and version of the Xen packages that decide what guests see."""
+        return [f"{n} {v}" for n, v in self.packages().items() if n.startswith("xen-hypervisor-")]
+
     def provenance(self) -> dict[str, Any]:
         return {
             "recipe": self.folder.name,
             "kernel_sha256": sha256(self.kernel),
             "xen_sha256": sha256(self.xen),
-            "packages": json.loads((self.folder / "packages.json").read_text()),
+            "packages": self.packages(),
         }
 
 

@@ -188,6 +188,8 @@ def _facts(supplies: Supplies) -> dict[str, str]:
     }
     if supplies.xen:
         facts["Xen"] = f"{supplies.xen.package} {supplies.xen.version}"
+    elif supplies.image:
+        facts["Xen"] = ", ".join(supplies.image.hypervisor())
     return facts
 
 
