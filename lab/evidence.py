@@ -145,9 +145,12 @@ class RunFolder:
 
     def time(self, what: str, seconds: float) -> None:
         """Add how long something took that a run does once (timings.json)."""
+        self.write("timings.json", {**self.timings(), what: round(seconds, 2)})
+
+    def timings(self) -> dict[str, float]:
+        """Seconds of what a run does once: gathering, the host's boot, all cells."""
         path = self.path / "timings.json"
-        known = _load(path) if path.is_file() else {}
-        self.write("timings.json", {**known, what: round(seconds, 2)})
+        return _load(path) if path.is_file() else {}
 
     def seal(self) -> None:
         """Write the hash of every file that will not change any more."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,13 +78,5 @@ def show(path: Path) -> None:
     run = RunFolder.open(path)
     terminal = Terminal()
     terminal.rows(HEADINGS, rows(run))
-    for what, seconds in timings(run).items():
+    for what, seconds in run.timings().items():
         terminal.say(f"{what}: {seconds:.1f} s")
-
-
-def timings(run: RunFolder) -> dict[str, float]:
-    """Seconds of what a run does once: gathering, the host's boot, the whole."""
-    path = run.path / "timings.json"
-    if not path.is_file():
-        return {}
-    return {str(k): float(v) for k, v in json.loads(path.read_text()).items()}

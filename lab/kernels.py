@@ -80,7 +80,7 @@ def _from_package(name: str, package: debian.Package) -> Kernel:
         )
     config = next(iter(boot.glob("config-*")), None)
     provenance = {"source": "package", **package.provenance(), **_identity(images[0])}
-    provenance["package_sha256"] = package.provenance()["sha256"]
+    provenance["package_sha256"] = package.sha256
     return Kernel(name, images[0], provenance, config)
 
 

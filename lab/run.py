@@ -46,6 +46,7 @@ class Run:
 
     def execute(self) -> list[CellVerdict]:
         """Run what has no verdict yet: own machines side by side, guests on the Xen host."""
+        began = time.monotonic()
         for cell in self.cells:
             self.board.add(cell.id, self._durations.usual(self._key(cell)))
         self._write_reports()
@@ -65,6 +66,7 @@ class Run:
                 work.append(pool.submit(self._in_slot, cell, own, slots))
             self._join(work)
         self._write_reports()
+        self.folder.time("all cells", time.monotonic() - began)
         self.folder.seal()
         return self.outcomes()
 

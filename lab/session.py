@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from lab import __version__
+from lab.accel import processor
 from lab.config import LabConfig
 from lab.deadline import Deadline
 from lab.errors import UserError
 from lab.evidence import FORMAT, RunFolder
-from lab.host import NestedHost
+from lab.host import READY_SECONDS, NestedHost
 from lab.plan import Cell, cells, select
 from lab.run import Run
 from lab.supplies import Supplies, cores, gather, gather_host
 from lab.terminal import Terminal
 from lab.verdict import Verdict
-from lab.xenhost import nested_host
+from lab.xenhost import ROW, nested_host
 
 
 def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repeat: str) -> int:
@@ -32,7 +33,7 @@ def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repea
     began = time.monotonic()
     supplies = _gather(config, chosen, terminal, [name for name in wanted if "*" not in name])
     folder = RunFolder.create()
-    folder.write("timings.json", {"gathering": round(time.monotonic() - began, 2)})
+    folder.time("gathering", time.monotonic() - began)
     folder.write_text("lab.yaml", path.read_text())
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(cell) for cell in chosen]})
@@ -67,12 +68,10 @@ def prepare(config: LabConfig, chosen: list[Cell]) -> None:
 
 def host_start(config: LabConfig) -> None:
     """`lab host start`: boot the nested host, or find it running, and leave it."""
-    from lab.host import READY_SECONDS
-
     terminal = Terminal()
     host = _nested(config, terminal)
     with terminal.progress():
-        host.start(Deadline(READY_SECONDS), lambda state: terminal.board.state("Xen host", state))
+        host.start(Deadline(READY_SECONDS), lambda state: terminal.board.state(ROW, state))
     assert host.shell is not None
     host.keep()
     address = host.shell.address
@@ -135,8 +134,6 @@ def _execute(
     with terminal.progress():
         outcomes = work.execute()
     code = work.exit_code()
-    folder.time("all cells", time.monotonic() - began)
-    folder.seal()
     terminal.say("")
     terminal.table(outcomes)
     wrong = [cell.cell.id for cell in outcomes if cell.verdict is not None and not cell.as_expected]
@@ -170,7 +167,7 @@ def _manifest(supplies: Supplies, repeat: str) -> dict[str, Any]:
         "machine": {
             "kernel": platform.release(),
             "system": _pretty_name(),
-            "processor": _processor(),
+            "processor": processor(),
             "cores": cores(),
             "memory_mib": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20,
             "python": platform.python_version(),
@@ -182,7 +179,7 @@ def _manifest(supplies: Supplies, repeat: str) -> dict[str, Any]:
 def _facts(supplies: Supplies) -> dict[str, str]:
     kernels = "; ".join(f"{n} is {b.image.version}" for n, b in supplies.kernels.items())
     facts = {
-        "machine": f"{_processor()}, {cores()} cores, {_pretty_name()}",
+        "machine": f"{processor()}, {cores()} cores, {_pretty_name()}",
         "QEMU": f"{supplies.qemu.version}, {supplies.accel.name} ({supplies.accel.why})",
         "kernels": kernels,
     }
@@ -198,13 +195,6 @@ def _pretty_name() -> str:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
     except OSError:
         return "unknown"
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
 
 
 def _now() -> str:
