@@ -22,6 +22,7 @@ from lab.accel import Accel, Proof
 from lab.config import GUEST_KINDS, XenConfig
 from lab.errors import LabError, UserError
 from lab.files import cache_dir
+from lab.process import cores as usable_cores
 from lab.process import run
 from lab.qemubin import Qemu
 
@@ -51,7 +52,7 @@ def checks() -> list[Check]:
         ("compiler", lambda: compiler(shutil.which("gcc"), shutil.which("ccache"))),
         ("disk", lambda: disk(shutil.disk_usage(cache_dir()).free >> 20, cache_dir())),
         ("memory", lambda: memory(available_mib(Path("/proc/meminfo").read_text()))),
-        ("cores", lambda: cores(len(os.sched_getaffinity(0)))),
+        ("cores", lambda: cores(usable_cores())),
     )
     return found + [_guarded(name, ask) for name, ask in rest]
 

@@ -7,7 +7,6 @@ folder beside it: another patch on the same source rebuilds only what it touches
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -21,7 +20,7 @@ from lab.errors import LabError
 from lab.files import building, cache_dir, locked, require_space, sha256, sha256_of, write_atomic
 from lab.kernel import Kernel
 from lab.kernelsource import Source
-from lab.process import follow, run
+from lab.process import cores, follow, run
 
 Report = Callable[[str], None]
 _VERSION = "1"  # of this builder: a change here that changes kernels raises it
@@ -205,7 +204,7 @@ def _make(spec: BuildSpec, work: Path, log: Path, report: Report) -> None:
             told = time.monotonic()
             report(f"compiling, {files} files done")
 
-    jobs = f"-j{len(os.sched_getaffinity(0))}"
+    jobs = f"-j{cores()}"
     follow(["nice", *_make_argv(spec, work), jobs, "bzImage"], log=log, line=count)
 
 

@@ -18,7 +18,8 @@ from lab.errors import LabError
 from lab.evidence import RunFolder
 from lab.judge import TrialVerdict, judge
 from lab.plan import Cell
-from lab.supplies import Supplies, cores
+from lab.process import cores
+from lab.supplies import Supplies
 from lab.trial import OwnMachine, Place, run_trial
 from lab.verdict import Verdict, exit_code
 from lab.xenhost import HostPlace, XenHost

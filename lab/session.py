@@ -19,8 +19,9 @@ from lab.errors import UserError
 from lab.evidence import FORMAT, RunFolder
 from lab.host import READY_SECONDS, NestedHost
 from lab.plan import Cell, cells, select
+from lab.process import cores
 from lab.run import Run
-from lab.supplies import Supplies, cores, gather, gather_host
+from lab.supplies import Supplies, gather, gather_host
 from lab.terminal import Terminal
 from lab.verdict import Verdict
 from lab.xenhost import ROW, nested_host

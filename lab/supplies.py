@@ -4,7 +4,6 @@ is found out halfway.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -158,8 +157,3 @@ def _refuse(impossible: dict[str, str], exact: list[str]) -> None:
     for cell in exact:
         if cell in impossible:
             raise UserError(f"cell {cell!r}: {impossible[cell]}")
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0))
