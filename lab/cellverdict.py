@@ -19,6 +19,9 @@ class CellVerdict:
     reason: str
     trials: tuple[TrialVerdict, ...] = ()
     seconds: float = 0.0  # wall time of all its trials
+    # CLEAN only: the bound on the chance that a kernel as bad as the control, by its lower bound
+    # and the safety factor, would have shown nothing in this exposure.
+    miss: float | None = None
 
     @property
     def as_expected(self) -> bool:

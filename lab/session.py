@@ -13,6 +13,7 @@ from typing import Any
 
 from lab import __version__
 from lab.accel import processor
+from lab.cellverdict import CellVerdict
 from lab.config import LabConfig
 from lab.deadline import Deadline
 from lab.errors import UserError
@@ -36,10 +37,44 @@ def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repea
     folder = RunFolder.create()
     folder.time("gathering", time.monotonic() - began)
     folder.write_text("lab.yaml", path.read_text())
+    _record(folder, config, chosen, supplies, repeat)
+    return _execute(config, chosen, supplies, folder, terminal, keep_host, repeat)
+
+
+def experiment(
+    config: LabConfig,
+    chosen: list[Cell],
+    folder: RunFolder,
+    terminal: Terminal,
+    keep_host: bool,
+    repeat: str,
+) -> list[CellVerdict]:
+    """A run as a step of something larger: gather, run into ``folder``, the cells' verdicts.
+
+    ``terminal`` shows the progress and should be a new one for each step. Raises
+    KeyboardInterrupt when a person ended it; the folder then holds what was done, and
+    `lab run --resume` on it would go on.
+    """
+    supplies = _gather(config, chosen, terminal, [])
+    _record(folder, config, chosen, supplies, repeat)
+    stop = threading.Event()
+    work = Run(
+        config, chosen, supplies, folder, terminal.board, stop, _facts(supplies), repeat, keep_host
+    )
+    with terminal.progress():
+        outcomes = work.execute()
+    if stop.is_set():
+        raise KeyboardInterrupt
+    return outcomes
+
+
+def _record(
+    folder: RunFolder, config: LabConfig, chosen: list[Cell], supplies: Supplies, repeat: str
+) -> None:
+    """What will be run, before anything is."""
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(cell) for cell in chosen]})
     folder.write("manifest.json", _manifest(supplies, repeat))
-    return _execute(config, chosen, supplies, folder, terminal, keep_host, repeat)
 
 
 def resume(path: Path, keep_host: bool) -> int:
