@@ -11,6 +11,15 @@ u32 board_read(const u32 *counter)
 	return __atomic_load_n(counter, __ATOMIC_SEQ_CST);
 }
 
+/* Failed checks come in swarms; windows are what can be reckoned with. */
+static void hit(struct board *board)
+{
+	const u32 window = board_read(&board->windows) + 1;
+
+	if (__atomic_exchange_n(&board->last_hit, window, __ATOMIC_SEQ_CST) != window)
+		board_count(&board->hits);
+}
+
 void board_check(struct board *board, enum role role, const struct finding *failed)
 {
 	if (failed) {
@@ -18,9 +27,11 @@ void board_check(struct board *board, enum role role, const struct finding *fail
 
 		if (at < FINDINGS) {
 			board->finding[at] = *failed;
+			board->finding[at].windows = board_read(&board->windows);
 			__atomic_store_n(&board->finding[at].complete, 1, __ATOMIC_SEQ_CST);
 		}
 		board_count(&board->corruptions[role]);
+		hit(board);
 	}
 	board_count(&board->checks[role]);
 }

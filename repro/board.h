@@ -13,6 +13,8 @@ struct board {
 	u32 lost;                 /* opener children that ended by a signal, or fork failures */
 	u32 checks[ROLES];        /* by role */
 	u32 corruptions[ROLES];   /* failed checks, by role */
+	u32 hits;                 /* windows in which a check failed: one each, however many did */
+	u32 last_hit;             /* the window of the last of them, counted from 1; 0: none */
 	u32 pressed;              /* MiB touched by the memory pressure */
 	u32 found;                /* findings claimed, of all roles */
 	struct finding finding[FINDINGS];

@@ -12,6 +12,7 @@ struct finding {
 	u32 pid;
 	u32 reg;
 	u32 wrong; /* how many of the eight */
+	u32 windows; /* how many there had been */
 	struct owner owner;
 	u32 complete; /* written last */
 };

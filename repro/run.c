@@ -40,6 +40,7 @@ static void put_counts(const struct run *run, struct record *record)
 	record_number(record, "windows", board_read(&run->board->windows));
 	record_number(record, "checks", board_checks(run->board));
 	record_number(record, "corruptions", board_corruptions(run->board));
+	record_number(record, "hits", board_read(&run->board->hits));
 }
 
 static void put_progress(const struct run *run)
@@ -62,6 +63,7 @@ static void put_finding(const struct run *run, const struct finding *finding)
 	record_word(&record, "role", role_name(finding->owner.role));
 	record_number(&record, "id", finding->owner.id);
 	record_number(&record, "serial", finding->owner.serial);
+	record_number(&record, "windows", finding->windows);
 	record_word(&record, "reg", "mm");
 	record_digits(&record, finding->reg);
 	record_number(&record, "wrong", finding->wrong);
@@ -215,7 +217,7 @@ static bool over(struct run *run, u64 now)
 
 	if (a_role_ended(run))
 		return ends(run, "error", "role_ended");
-	if (settings->stop && board_corruptions(run->board))
+	if (settings->stop && board_read(&run->board->hits) >= settings->stop)
 		return ends(run, "stopped", "corruption");
 	if (settings->windows && board_read(&run->board->windows) >= settings->windows)
 		return ends(run, "ok", "windows");

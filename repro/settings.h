@@ -23,7 +23,7 @@ struct settings {
 	u32 pressure;     /* MiB touched and given back over and over; 0: none */
 	u32 opener_cpu;   /* a number, PLACE_ANY, or PLACE_SPREAD: id modulo the vCPUs */
 	u32 victim_cpu;
-	u32 stop;         /* 1: end at the first corruption */
+	u32 stop;         /* end after so many windows with a failed check; 0: never for that */
 	u32 inject;       /* 1: damage patterns on purpose, every detector must fire */
 	u32 given;        /* which were set, one bit each: none may be set twice */
 };

@@ -98,6 +98,16 @@ def test_it_stops_at_the_first_corruption(program: Path) -> None:
     assert float(end["t"]) < 10
 
 
+def test_hits_are_windows_not_checks(program: Path) -> None:
+    """A window counts once, however many checks fail in it."""
+    _, records = run(program, "inject=1", "stop=3", "seconds=30", "victims=4", *ANYWHERE)
+    end = records[-1][1]
+    assert 3 <= int(end["hits"]) <= min(int(end["corruptions"]), int(end["windows"]) + 1)
+    assert end["status"] == "stopped"
+    found = [int(fields["windows"]) for kind, fields in records if kind == "corrupt"]
+    assert found and max(found) <= int(end["windows"])
+
+
 def test_it_stops_after_so_many_windows(program: Path) -> None:
     _, records = run(program, "windows=20", "seconds=30", "opener_us=1000", *ANYWHERE)
     end = records[-1][1]
@@ -120,7 +130,7 @@ def test_without_openers_the_run_is_vacuous(program: Path) -> None:
         (["victims=-1"], "bad_value:victims=-1"),
         (["openers="], "bad_value:openers="),
         (["windows=99999999999999999999"], "bad_value:windows=99999999999999999999"),
-        (["stop=2"], "bad_value:stop=2"),
+        (["stop=-2"], "bad_value:stop=-2"),
         (["run=a b"], "bad_value:run=a_b"),
         (["seed=1", "seed=2"], "given_twice:seed=2"),
     ],
