@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from lab import confidence
+from lab.confidence import Calibration
+from lab.config import ConfidenceConfig
 from lab.judge import TrialVerdict
-from lab.plan import Cell
+from lab.plan import Cell, control_of
+from lab.stopping import calibration
 from lab.verdict import Verdict, shows, worst
+
+_DEFAULT = ConfidenceConfig()
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,10 @@ class CellVerdict:
         return sum(trial.checks for trial in self.trials)
 
     @property
+    def hits(self) -> int:
+        return sum(trial.hits for trial in self.trials)
+
+    @property
     def corruptions(self) -> int:
         return sum(trial.corruptions for trial in self.trials)
 
@@ -50,6 +61,8 @@ class CellVerdict:
             "windows": self.windows,
             "checks": self.checks,
             "corruptions": self.corruptions,
+            "hits": self.hits,
+            "miss": self.miss,
             "trials": [trial.as_json() for trial in self.trials],
             "seconds": round(self.seconds, 2),
         }
@@ -64,39 +77,69 @@ def combine(cell: Cell, trials: list[TrialVerdict], seconds: float = 0.0) -> Cel
         counted = trials
     decisive = worst(trial.verdict for trial in counted)
     reason = next(trial.reason for trial in counted if trial.verdict is decisive)
-    made = CellVerdict(cell, decisive, reason, tuple(trials), seconds)
-    if decisive is Verdict.CLEAN:
-        text = f"0 corruptions in {made.windows:,} windows{_bound(made.windows)}"
-        return CellVerdict(cell, decisive, text, tuple(trials), seconds)
-    return made
+    return CellVerdict(cell, decisive, reason, tuple(trials), seconds)
 
 
-def _bound(windows: int) -> str:
-    """What zero of n says of the rate: the exact one-sided 95 % bound, 1 - 0.05^(1/n)."""
-    return f": rate below {1 - 0.05 ** (1 / windows):.1e} per window at 95 %" if windows else ""
+def with_controls(
+    cells: Sequence[CellVerdict], wanted: ConfidenceConfig = _DEFAULT
+) -> list[CellVerdict]:
+    """A clean cell stays so only if its control corrupted, and as sure as is wanted."""
+    return [_beside_control(cell, cells, wanted) for cell in cells]
 
 
-def with_controls(cells: list[CellVerdict]) -> list[CellVerdict]:
-    """A clean cell is VACUOUS unless a control of this run corrupted.
-
-    The control is one of the cell's own guest kind where the run has one, else any.
-    """
-    return [_beside_controls(cell, cells) for cell in cells]
-
-
-def _beside_controls(cell: CellVerdict, run: list[CellVerdict]) -> CellVerdict:
-    if cell.verdict is not Verdict.CLEAN or cell.cell.is_control:
+def _beside_control(
+    cell: CellVerdict, run: Sequence[CellVerdict], wanted: ConfidenceConfig
+) -> CellVerdict:
+    if cell.cell.is_control and cell.verdict is Verdict.CORRUPTS:
+        return _with_rate(cell)
+    if cell.cell.is_control or cell.verdict is not Verdict.CLEAN:
         return cell
-    controls = [c for c in run if c.cell.is_control]
-    own_kind = [c for c in controls if c.cell.guest == cell.cell.guest and c.verdict is not None]
-    asked = own_kind or controls
-    if any(control.verdict is Verdict.CORRUPTS for control in asked):
-        return cell
-    if asked:
-        names = ", ".join(
-            f"{c.cell.id} ({c.verdict.value if c.verdict is not None else '-'})" for c in asked
+    outcomes = {c.cell.id: c for c in run if c.verdict is not None}
+    chosen = control_of(cell.cell, (c.cell for c in outcomes.values()))
+    if chosen is None:
+        return _vacuous(cell, "no positive control in this run")
+    control = outcomes[chosen.id]
+    if control.verdict is not Verdict.CORRUPTS:
+        assert control.verdict is not None
+        why = f"the positive control did not corrupt: {chosen.id} ({control.verdict.value})"
+        return _vacuous(cell, why)
+    rate = calibration(control.trials)
+    if rate is None:
+        boots = "boot" if len(control.trials) == 1 else "boots"
+        return _vacuous(cell, f"{len(control.trials)} {boots} of {chosen.id} give no rate")
+    return _weighed(cell, chosen.id, rate, wanted)
+
+
+def _with_rate(control: CellVerdict) -> CellVerdict:
+    rate = calibration(control.trials)
+    if rate is None:
+        return control
+    text = (
+        f"{control.reason}; in {rate.boots} boots {rate.hits:,} of {rate.windows:,} windows were "
+        f"hit: {rate.rate:.3f}, at 95 % {rate.lower:.3f} to {rate.upper:.3f}"
+    )
+    return replace(control, reason=text)
+
+
+def _weighed(
+    cell: CellVerdict, control: str, rate: Calibration, wanted: ConfidenceConfig
+) -> CellVerdict:
+    windows = [t.windows for t in cell.trials if t.verdict is Verdict.CLEAN]
+    miss = confidence.miss(rate, wanted.safety, windows)
+    times = f"{wanted.safety:g} times less bad than" if wanted.safety > 1 else "as bad as"
+    seen = f"{sum(windows):,} windows of {len(windows)} {'boot' if len(windows) == 1 else 'boots'}"
+    if miss > wanted.level:
+        return _vacuous(
+            cell,
+            f"too little exposure: in {seen} a kernel {times} {control} would show nothing "
+            f"with probability {miss:.0e}; {wanted.level:.0e} is wanted",
         )
-        reason = f"the positive control did not corrupt: {names}"
-    else:
-        reason = "no positive control in this run"
-    return CellVerdict(cell.cell, Verdict.VACUOUS, reason, cell.trials, cell.seconds)
+    text = (
+        f"0 corruptions in {seen}; rate below {confidence.bound(sum(windows)):.1e} per window at "
+        f"95 %; a kernel {times} {control} would have been caught with probability 1 - {miss:.0e}"
+    )
+    return replace(cell, reason=text, miss=miss)
+
+
+def _vacuous(cell: CellVerdict, reason: str) -> CellVerdict:
+    return replace(cell, verdict=Verdict.VACUOUS, reason=reason)

@@ -141,7 +141,9 @@ class StressConfig(_Model):
     seconds: int = Field(12, ge=1, le=86400, description="How long a trial stresses, guest time.")
     windows: int = Field(0, ge=0, description="End after that many windows; 0: by time only.")
     stop: Literal["auto", "first", "never"] = Field(
-        "auto", description="Stop at the first corruption; auto: where one is expected."
+        "auto",
+        description="A boot's end by corruption: the first, never (and all trials are booted), or "
+        "auto: the first, but a control goes on to its control_hits and a clean cell to its end.",
     )
     min_windows: int = Field(100, ge=1, description="Fewer windows than this prove nothing.")
     min_checks: int = Field(100, ge=1, description="Fewer register checks prove nothing.")
@@ -152,6 +154,27 @@ class StressConfig(_Model):
     )
 
     _settings = field_validator("settings")(_check_settings)
+
+
+class ConfidenceConfig(_Model):
+    """How sure a clean verdict must be, and what is measured for it (docs/confidence.md)."""
+
+    level: float = Field(
+        1e-6, gt=0, lt=1,
+        description="A clean cell must have had this chance at most of missing a bad kernel.",
+    )  # fmt: skip
+    safety: float = Field(
+        10, ge=1, description="... one that corrupts this many times less often than the control."
+    )
+    control_boots: int = Field(
+        5, ge=2, le=1000, description="Fresh boots of a control that others are measured by."
+    )
+    control_hits: int = Field(
+        40, ge=1, description="Each of them until so many windows had a failed check."
+    )
+    max_boots: int = Field(
+        12, ge=1, le=1000, description="Fresh boots of a cell at most; then it proves too little."
+    )
 
 
 class VariationConfig(_Model):
@@ -187,7 +210,8 @@ class LabConfig(_Model):
     stress: StressConfig = StressConfig()
     variations: dict[str, VariationConfig] = Field(default_factory=dict)
     matrix: MatrixConfig = MatrixConfig()
-    trials: int = Field(1, ge=1, le=1000, description="Fresh boots per cell.")
+    trials: int = Field(3, ge=1, le=1000, description="Fresh boots of a clean cell, at least.")
+    confidence: ConfidenceConfig = ConfidenceConfig()
     expect: dict[Expectation, list[str]] = Field(
         default_factory=dict, description="What cells should show, by id or glob."
     )
@@ -298,7 +322,8 @@ def _keys_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
     """The keys that the model at a location of the document knows."""
     models: dict[str, type[_Model]] = {
         "host": HostConfig, "xen": XenConfig, "kernels": KernelConfig, "guests": GuestsConfig,
-        "stress": StressConfig, "variations": VariationConfig, "matrix": MatrixConfig,
+        "stress": StressConfig, "confidence": ConfidenceConfig,
+        "variations": VariationConfig, "matrix": MatrixConfig,
     }  # fmt: skip
     model = models[str(location[0])] if location else LabConfig
     return tuple(model.model_fields)

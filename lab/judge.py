@@ -62,7 +62,8 @@ class TrialVerdict:
     reason: str
     windows: int = 0
     checks: int = 0
-    corruptions: int = 0
+    corruptions: int = 0  # failed checks
+    hits: int = 0  # windows in which a check failed
     first_corruption: float | None = None  # seconds since the program's start, guest time
     stressed: float | None = None  # seconds, guest time
     notes: list[str] = field(default_factory=list)
@@ -113,6 +114,8 @@ def _figures(transcript: Transcript) -> dict[str, Any]:
         "windows": max((r.number("windows") for r in counted), default=0),
         "checks": max((r.number("checks") for r in counted), default=0),
         "corruptions": max([len(corrupt), *(r.number("corruptions") for r in counted)]),
+        # The fewest that there can have been, where the last count was lost.
+        "hits": max([min(len(corrupt), 1), *(r.number("hits") for r in counted)]),
         "first_corruption": corrupt[0].seconds() if corrupt else None,
         "stressed": max(times, default=None),
         "env": env.fields if env else {},

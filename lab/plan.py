@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -75,18 +76,25 @@ def select(plan: list[Cell], wanted: list[str]) -> list[Cell]:
 
 
 def _controls_for(chosen: list[Cell], plan: list[Cell]) -> list[Cell]:
-    """A control of a cell's own guest kind where there is one, else the cheapest one."""
-    controls = [cell for cell in plan if cell.is_control]
     needed: list[Cell] = []
     for cell in chosen:
-        if cell.is_control or not controls:
-            continue
-        same = [control for control in controls if control.guest == cell.guest]
-        cheap = [control for control in controls if not control.nested]
-        best = (same or cheap or controls)[0]
-        if best not in chosen and best not in needed:
+        best = control_of(cell, plan)
+        if best and best not in chosen and best not in needed:
             needed.append(best)
     return [replace(control, added_as_control=True) for control in needed]
+
+
+def control_of(cell: Cell, plan: Iterable[Cell]) -> Cell | None:
+    """The control that a cell is measured by; None for a control itself, or where there is none.
+
+    One of its own guest kind where there is one, else the cheapest: which needs no Xen host.
+    """
+    controls = [control for control in plan if control.is_control]
+    if cell.is_control or not controls:
+        return None
+    same = [control for control in controls if control.guest == cell.guest]
+    cheap = [control for control in controls if not control.nested]
+    return (same or cheap or controls)[0]
 
 
 def _cell(config: LabConfig, wanted: str) -> Cell:

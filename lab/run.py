@@ -17,15 +17,13 @@ from lab.durations import Durations
 from lab.errors import LabError
 from lab.evidence import RunFolder
 from lab.judge import TrialVerdict, judge
-from lab.plan import Cell
+from lab.plan import Cell, control_of
 from lab.process import cores
+from lab.stopping import Asked, Rule, calibration
 from lab.supplies import Supplies
 from lab.trial import OwnMachine, Place, run_trial
 from lab.verdict import Verdict, exit_code
 from lab.xenhost import HostPlace, XenHost
-
-# Only our own fault is tried again, once; a corruption or a crash never is.
-_LAB_ERROR_RETRIES = 1
 
 
 @dataclass
@@ -42,6 +40,7 @@ class Run:
     repeat: str  # the command that repeats this run
     keep_host: bool = False
     _outcomes: dict[str, CellVerdict] = field(default_factory=dict)
+    _settled: dict[str, threading.Event] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _durations: Durations = field(default_factory=Durations)
 
@@ -49,6 +48,7 @@ class Run:
         """Run what has no verdict yet: own machines side by side, guests on the Xen host."""
         began = time.monotonic()
         for cell in self.cells:
+            self._settled[cell.id] = threading.Event()
             self.board.add(cell.id, self._durations.usual(self._key(cell)))
         self._write_reports()
         todo = [cell for cell in self.cells if not self._impossible(cell)]
@@ -80,7 +80,7 @@ class Run:
             known.get(cell.id) or CellVerdict(cell, Verdict.LAB_ERROR, missing)
             for cell in self.cells
         ]
-        return with_controls(made)
+        return with_controls(made, self.config.confidence)
 
     def exit_code(self) -> int:
         found = [(c.verdict, c.cell.expect) for c in self.outcomes() if c.verdict is not None]
@@ -103,8 +103,9 @@ class Run:
         return why is not None
 
     def _in_slot(self, cell: Cell, place: Place, slots: threading.BoundedSemaphore) -> None:
+        rule = self._rule(cell)  # may wait for the control; a slot is not held meanwhile
         with slots:
-            self._cell(cell, place)
+            self._cell(cell, place, rule)
 
     def _on_host(self, cells: list[Cell], release: Callable[[], None]) -> None:
         host = XenHost(self.config, self.supplies, self.folder, self.board, self.stop)
@@ -112,7 +113,7 @@ class Run:
             host.start()
             with ThreadPoolExecutor(self.config.host.guests_at_once) as pool:
                 place = HostPlace(host)
-                list(pool.map(lambda cell: self._cell(cell, place), cells))
+                list(pool.map(lambda cell: self._cell(cell, place, self._rule(cell)), cells))
             host.collect()
         except LabError as error:
             for cell in cells:
@@ -122,14 +123,28 @@ class Run:
             host.stop(self.keep_host)
             release()
 
-    def _cell(self, cell: Cell, place: Place) -> None:
+    def _rule(self, cell: Cell) -> Rule:
+        """When the cell has enough; waits until its control, if it has one, is settled."""
+        possible = [c for c in self.cells if c.id not in self.supplies.impossible]
+        control = control_of(cell, possible)
+        measured = None
+        if control:
+            self._settled[control.id].wait()
+            with self._lock:
+                measured = calibration(self._outcomes[control.id].trials)
+        measures = (control_of(other, possible) for other in possible)
+        calibrates = any(other is not None and other.id == cell.id for other in measures)
+        config = self.config
+        return Rule(cell, config.trials, config.stress, config.confidence, calibrates, measured)
+
+    def _cell(self, cell: Cell, place: Place, rule: Rule) -> None:
         """All trials of a cell, those of an earlier attempt at this run included."""
         began = time.monotonic()
         verdicts = self._earlier(cell)
         number = len(self.folder.trials(cell.id))
-        while not self.stop.is_set() and self._wants_more(verdicts):
+        while not self.stop.is_set() and rule.wants_more(verdicts):
             number += 1
-            verdicts.append(self._trial(cell, number, place))
+            verdicts.append(self._trial(cell, number, place, rule.asked(verdicts)))
         if not verdicts:
             self._outcome(CellVerdict(cell, Verdict.LAB_ERROR, "interrupted before it began"))
             return
@@ -139,16 +154,12 @@ class Run:
             self._durations.took(self._key(cell), seconds)
         self._outcome(made)
 
-    def _wants_more(self, verdicts: list[TrialVerdict]) -> bool:
-        faults = sum(v.verdict is Verdict.LAB_ERROR for v in verdicts)
-        good = len(verdicts) - faults
-        return good < self.config.trials and faults <= _LAB_ERROR_RETRIES
-
-    def _trial(self, cell: Cell, number: int, place: Place) -> TrialVerdict:
+    def _trial(self, cell: Cell, number: int, place: Place, asked: Asked) -> TrialVerdict:
         try:
             return run_trial(
-                cell, number, self.config, self.supplies, self.folder, place, self.board, self.stop
-            )
+                cell, number, self.config, self.supplies, self.folder, place, self.board,
+                self.stop, asked,
+            )  # fmt: skip
         except (LabError, OSError) as error:
             return TrialVerdict(Verdict.LAB_ERROR, str(error))
 
@@ -166,8 +177,10 @@ class Run:
     def _outcome(self, cell: CellVerdict) -> None:
         with self._lock:
             self._outcomes[cell.cell.id] = cell
-        as_expected = None if cell.verdict is None else cell.as_expected
-        self.board.done(cell.cell.id, cell.verdict, cell.reason, as_expected)
+        self._settled[cell.cell.id].set()
+        shown = next(c for c in self.outcomes() if c.cell.id == cell.cell.id)
+        as_expected = None if shown.verdict is None else shown.as_expected
+        self.board.done(cell.cell.id, shown.verdict, shown.reason, as_expected)
         self._write_reports()
 
     def _write_reports(self) -> None:

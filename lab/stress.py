@@ -8,6 +8,7 @@ from lab.config import StressConfig
 from lab.files import PROJECT
 from lab.plan import Cell
 from lab.process import run
+from lab.stopping import Asked
 
 
 def program(arch: int) -> Path:
@@ -16,16 +17,17 @@ def program(arch: int) -> Path:
     return PROJECT / "repro" / "build" / f"mmxstress{arch}"
 
 
-def settings(stress: StressConfig, cell: Cell, nonce: str, trial: int) -> dict[str, str]:
+def settings(
+    stress: StressConfig, cell: Cell, nonce: str, trial: int, asked: Asked
+) -> dict[str, str]:
     """The program's settings for one trial, by its own names; each trial has its own seed."""
-    first = stress.stop == "first" or (stress.stop == "auto" and cell.expect == "corrupts")
     return {
         "run": nonce,
         "seed": str(stress.seed + trial - 1),
         "seconds": str(stress.seconds),
-        "windows": str(stress.windows),
+        "windows": str(asked.windows),
         "at_least": str(stress.min_windows),
-        "stop": str(int(first)),
+        "stop": str(asked.stop),
         **{key: str(value) for key, value in cell.settings.items()},
     }
 

@@ -20,6 +20,7 @@ from lab.errors import LabError
 from lab.evidence import RunFolder, TrialFolder
 from lab.judge import Ending, TrialFacts, TrialVerdict, judge
 from lab.plan import Cell
+from lab.stopping import Asked
 from lab.supplies import Supplies
 from lab.watch import Glance
 
@@ -70,10 +71,11 @@ def run_trial(
     place: Place,
     board: Board,
     stop: threading.Event,
+    asked: Asked,
 ) -> TrialVerdict:
     """Boot the cell once, keep its console, judge it."""
     facts = trial_facts(cell, number, config)
-    task = assignment(cell, config, supplies, facts)
+    task = assignment(cell, config, supplies, facts, asked)
     folder = run.trial(cell.id, number)
     folder.open(facts, place.describe(task, folder.console))
     folder.ended(_boot(place, task, folder, board, stop))
@@ -96,14 +98,16 @@ def trial_facts(cell: Cell, number: int, config: LabConfig) -> TrialFacts:
     )
 
 
-def assignment(cell: Cell, config: LabConfig, supplies: Supplies, facts: TrialFacts) -> Assignment:
+def assignment(
+    cell: Cell, config: LabConfig, supplies: Supplies, facts: TrialFacts, asked: Asked
+) -> Assignment:
     """Kernel, ramdisk and the whole command line of one trial."""
     bootable = supplies.kernels[cell.kernel]
     words = [_ARGS, _HVM_ARGS if cell.guest == "hvm" else "", needed(cell, bootable.needed_args)]
     emulated = config.host.kind == "nested" and supplies.accel.name == "tcg"
     if cell.nested and emulated:
         words.append(_EMULATED_ARGS)
-    settings = stress.settings(config.stress, cell, facts.nonce, facts.trial)
+    settings = stress.settings(config.stress, cell, facts.nonce, facts.trial, asked)
     words += [cell.args, stress.boot_words(settings)]
     seconds = _BOOT_SECONDS[cell.guest] + _STRETCH * config.stress.seconds
     return Assignment(

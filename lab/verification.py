@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.cellverdict import CellVerdict, combine, with_controls
+from lab.config import LabConfig
 from lab.evidence import RunFolder
 from lab.judge import judge
 from lab.plan import Cell
@@ -37,7 +38,8 @@ def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
             cells.append(CellVerdict(cell, None, str(before.get("reason", ""))))
         else:
             cells.append(CellVerdict(cell, Verdict.LAB_ERROR, "no trial is in the folder"))
-    weighed = with_controls(cells)
+    config = LabConfig.model_validate(run.read("config.json"))
+    weighed = with_controls(cells, config.confidence)
     for result in weighed:
         written_verdict = stored.get(result.cell.id, {}).get("verdict")
         found = result.verdict.value if result.verdict is not None else None

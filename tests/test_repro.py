@@ -105,7 +105,8 @@ def test_hits_are_windows_not_checks(program: Path) -> None:
     assert 3 <= int(end["hits"]) <= min(int(end["corruptions"]), int(end["windows"]) + 1)
     assert end["status"] == "stopped"
     found = [int(fields["windows"]) for kind, fields in records if kind == "corrupt"]
-    assert found and max(found) <= int(end["windows"])
+    assert found
+    assert max(found) <= int(end["windows"])
 
 
 def test_it_stops_after_so_many_windows(program: Path) -> None:

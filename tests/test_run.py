@@ -61,7 +61,7 @@ class FakePlace:
 
 
 def truth(cell: Cell, _boot: int) -> dict[str, Any]:
-    return {"corruptions": 4} if cell.guest == "dom0" else {}
+    return {"corruptions": 50, "hits": 40, "windows": 100} if cell.guest == "dom0" else {}
 
 
 def run_with(
@@ -84,6 +84,7 @@ def run_with(
         folder = RunFolder.create(tmp_path / "results")
         folder.write("plan.json", {"cells": [asdict(cell) for cell in plan]})
         folder.write("manifest.json", {"format": FORMAT})
+        folder.write("config.json", config.model_dump(mode="json"))
     monkeypatch.setattr("lab.run.OwnMachine", lambda *_: place)
     run = Run(
         config, plan, supplies, folder, Board(), threading.Event(), {}, "lab run",
@@ -115,7 +116,10 @@ def test_eagerfpu_off_is_added_where_the_version_needs_it(
     run, _ = run_with(tmp_path, monkeypatch, FakePlace(truth))
     command = json.loads((run.folder.trial("dom0-old", 1).path / "command.json").read_text())
     assert "eagerfpu=off" in command["args"]
-    assert "mmx.stop=1" in command["args"]
+    assert "mmx.stop=40" in command["args"]
+    later = json.loads((run.folder.trial("native-old", 1).path / "command.json").read_text())
+    asked = int(later["args"].split("mmx.windows=")[1].split()[0])
+    assert 100 <= asked < 2000  # what the control's rate calls for
 
 
 def test_a_lab_error_is_tried_once_more_and_never_hides(
@@ -141,7 +145,7 @@ def test_a_corruption_in_one_of_many_boots_is_never_retried_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def second(cell: Cell, boot: int) -> dict[str, Any]:
-        return {"corruptions": 1} if boot == 2 or cell.guest == "dom0" else {}
+        return truth(cell, boot) if cell.guest == "dom0" or boot != 2 else {"corruptions": 1}
 
     run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(second), trials=3)
     assert verdicts(outcomes)["native-old"] is Verdict.CORRUPTS
@@ -163,6 +167,9 @@ def test_a_killed_run_resumes_and_repeats_nothing_that_is_done(
 ) -> None:
     first, _ = run_with(tmp_path, monkeypatch, FakePlace(truth))
     cut = first.folder.trial("native-old", 1).path
+    assert verdicts(first.outcomes()) == {
+        "native-old": Verdict.CLEAN, "dom0-old": Verdict.CORRUPTS
+    }  # fmt: skip
     for name in ("verdict.json", "ended.json", "records.jsonl", "console.log"):
         (cut / name).unlink()
     again = FakePlace(truth)
@@ -176,7 +183,7 @@ def test_a_corruption_seen_before_the_kill_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, _ = run_with(tmp_path, monkeypatch, FakePlace(truth))
-    cut = first.folder.trial("dom0-old", 1).path
+    cut = first.folder.trial("dom0-old", 5).path
     (cut / "verdict.json").unlink()
     (cut / "ended.json").unlink()
     again = FakePlace(lambda *_: {})

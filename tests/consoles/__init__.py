@@ -25,6 +25,7 @@ def console(
     windows: int = 5000,
     checks: int = 9000,
     corruptions: int = 0,
+    hits: int | None = None,
     end: bool = True,
     caught: int = 8,
     inject: int = 0,
@@ -33,6 +34,7 @@ def console(
 ) -> bytes:
     """A whole trial's console with what a test wants to differ."""
     counts = {"windows": windows, "checks": checks, "corruptions": corruptions}
+    counts["hits"] = corruptions if hits is None else hits
     said: list[tuple[str, dict[str, object]]] = [
         ("start", {"version": 1, "run": nonce, "inject": inject}),
         ("env", {"release": release, "xen": xen, "dom0": dom0, "fpu": fpu, "control": control}),

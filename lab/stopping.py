@@ -1,0 +1,95 @@
+"""When a cell has had enough boots, and what its next boot is asked for: the run's rule. Pure.
+
+A control that others are measured by boots ``control_boots`` times, each time until
+``control_hits`` windows had a failed check. A cell that may be clean boots at least ``trials``
+times, each time for the windows that are still needed, until its ``miss`` (lab/confidence.py)
+is at most ``level`` or it has had ``max_boots``; a boot ends after ``stress.seconds`` in any
+case. A cell that corrupts, crashes or proves nothing is one at its first such boot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab import confidence
+from lab.confidence import Boot, Calibration
+from lab.config import ConfidenceConfig, StressConfig
+from lab.judge import TrialVerdict
+from lab.plan import Cell
+from lab.verdict import Verdict
+
+# Only our own fault is tried again, once; a corruption or a crash never is.
+LAB_ERROR_RETRIES = 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the stress program is told for one boot: both 0 means by time only."""
+
+    windows: int = 0  # end after so many windows
+    stop: int = 0  # end after so many windows with a failed check
+
+
+@dataclass(frozen=True)
+class Rule:
+    """For one cell. ``calibration``: of its control, None where there is none to go by."""
+
+    cell: Cell
+    trials: int
+    stress: StressConfig
+    confidence: ConfidenceConfig
+    calibrates: bool = False  # other cells of the run are measured by this one
+    calibration: Calibration | None = None
+
+    def wants_more(self, verdicts: Sequence[TrialVerdict]) -> bool:
+        """Whether a further boot can change what the cell says, within the budget."""
+        faults = [v for v in verdicts if v.verdict is Verdict.LAB_ERROR]
+        counted = [v for v in verdicts if v.verdict is not Verdict.LAB_ERROR]
+        if len(faults) > LAB_ERROR_RETRIES:
+            return False
+        if any(v.verdict in (Verdict.CRASHED, Verdict.VACUOUS) for v in counted):
+            return False
+        if self.calibrates:
+            return len(counted) < max(self.confidence.control_boots, self.trials)
+        if any(v.verdict is Verdict.CORRUPTS for v in counted) and self.stress.stop != "never":
+            return False
+        if len(counted) < self.trials:
+            return True
+        return self._unsure(counted) and len(counted) < self.confidence.max_boots
+
+    def _unsure(self, counted: Sequence[TrialVerdict]) -> bool:
+        if self.calibration is None or any(v.verdict is Verdict.CORRUPTS for v in counted):
+            return False
+        windows = [v.windows for v in counted]
+        reached = confidence.miss(self.calibration, self.confidence.safety, windows)
+        return reached > self.confidence.level
+
+    def asked(self, verdicts: Sequence[TrialVerdict]) -> Asked:
+        """For the next boot."""
+        return Asked(self._windows(verdicts), self._stop())
+
+    def _stop(self) -> int:
+        if self.stress.stop != "auto":
+            return int(self.stress.stop == "first")
+        if self.calibrates:
+            return self.confidence.control_hits
+        # Where a corruption would be a surprise, more of it is evidence.
+        return 0 if self.cell.expect == "clean" else 1
+
+    def _windows(self, verdicts: Sequence[TrialVerdict]) -> int:
+        if self.calibration is None or self.calibrates or self.stress.stop == "never":
+            return self.stress.windows
+        done = [v.windows for v in verdicts if v.verdict is not Verdict.LAB_ERROR]
+        boots = max(1, self.trials - len(done))
+        wanted = confidence.needed(
+            self.calibration, self.confidence.safety, self.confidence.level, done, boots
+        )
+        wanted = max(wanted, self.stress.min_windows)
+        return min(wanted, self.stress.windows) if self.stress.windows else wanted
+
+
+def calibration(verdicts: Sequence[TrialVerdict]) -> Calibration | None:
+    """A control's rate from its boots; those that the lab or a crash spoiled tell nothing."""
+    told = [v for v in verdicts if v.verdict in (Verdict.CORRUPTS, Verdict.CLEAN)]
+    return confidence.calibrate([Boot(v.windows, v.hits) for v in told])
