@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from lab import cli_replay
 from lab.errors import LabError, UserError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 host_app = typer.Typer(help="The nested Xen host by itself.", no_args_is_help=True)
 app.add_typer(host_app, name="host")
+cli_replay.add(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration.")]
 CellsArgument = Annotated[
@@ -42,15 +44,22 @@ def run(
     keep_host: Annotated[
         bool, typer.Option("--keep-host", help="Leave the Xen host running afterwards.")
     ] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Repeatable boots; corruptions kept to replay.")
+    ] = False,
 ) -> None:
     """Run cells and keep the evidence; exits 0 when every cell shows what it should."""
     from lab import session
 
     if resume is not None:
-        if cells or trials or seconds:
+        if cells or trials or seconds or deterministic:
             raise UserError("--resume takes its cells and settings from the run: give no others")
         raise typer.Exit(session.resume(resume, keep_host))
     loaded = _load(config, trials, seconds)
+    if deterministic:
+        from lab.determinism import configured
+
+        loaded = configured(loaded)
     raise typer.Exit(session.run(loaded, config, cells or [], keep_host, _repeat()))
 
 

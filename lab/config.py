@@ -29,7 +29,8 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _check_args(value: str) -> str:
+def check_args(value: str) -> str:
+    """Boot arguments as they are; ValueError when they hold what could break a command line."""
     if not _ARGS.fullmatch(value):
         raise ValueError("boot arguments may hold letters, digits and _.,:=/+@- only, on one line")
     return value
@@ -100,7 +101,7 @@ class XenConfig(_Model):
     )
     args: Args = ""
 
-    _args = field_validator("args")(_check_args)
+    _args = field_validator("args")(check_args)
 
 
 class KernelConfig(_Model):
@@ -116,7 +117,7 @@ class KernelConfig(_Model):
     )
     args: Args = ""
 
-    _args = field_validator("args")(_check_args)
+    _args = field_validator("args")(check_args)
 
     @model_validator(mode="after")
     def _one_source(self) -> KernelConfig:
@@ -184,7 +185,7 @@ class VariationConfig(_Model):
     vcpus: int = Field(1, ge=1, le=16, description="The guest's processors.")
     settings: Settings = Field(default_factory=dict, description="As stress.settings.")
 
-    _args = field_validator("args")(_check_args)
+    _args = field_validator("args")(check_args)
     _settings = field_validator("settings")(_check_settings)
 
 
@@ -212,6 +213,13 @@ class LabConfig(_Model):
     matrix: MatrixConfig = MatrixConfig()
     trials: int = Field(3, ge=1, le=1000, description="Fresh boots of a clean cell, at least.")
     confidence: ConfidenceConfig = ConfidenceConfig()
+    icount: int | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Deterministic boots, an instruction taking 2^icount ns of guest time; "
+        "null: at the machine's own speed. `lab run --deterministic` is 1.",
+    )
     expect: dict[Expectation, list[str]] = Field(
         default_factory=dict, description="What cells should show, by id or glob."
     )

@@ -86,3 +86,11 @@ def require_space(folder: Path, mebibytes: int, what: str) -> None:
     free = shutil.disk_usage(folder).free >> 20
     if free < mebibytes:
         raise LabError(f"{what} needs {mebibytes} MiB in {folder}, only {free} MiB are free")
+
+
+def short(path: Path) -> str:
+    """Relative to where the user stands, when it is below."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab import consoletext
+from lab import consoletext, determinism
 from lab.deadline import Deadline
 from lab.judge import Ending
 from lab.watch import Glance, Watch
@@ -32,6 +33,7 @@ class Boot:
     memory_mib: int
     xen: Path | None = None  # given: the kernel is dom0 on this hypervisor
     xen_args: str = ""
+    icount: int | None = None  # given: deterministic, 2^icount ns of guest time an instruction
 
 
 def command(boot: Boot, console: Path) -> list[str]:
@@ -41,12 +43,14 @@ def command(boot: Boot, console: Path) -> list[str]:
         boot.qemu, "-nodefaults", "-no-user-config", "-no-reboot",
         "-display", "none", "-nic", "none",
         "-accel", boot.accelerator,
-        "-cpu", TCG_CPU if boot.accelerator == "tcg" else "host",
+        "-cpu", _cpu(boot),
         "-smp", str(boot.vcpus),
         "-m", str(memory),
         "-chardev", f"file,id=console,path={_doubled(str(console))}",
         "-serial", "chardev:console",
     ]  # fmt: skip
+    if boot.icount is not None:
+        base += determinism.options(boot.icount)
     if boot.xen is None:
         args = f"console=ttyS0 {boot.args}".strip()
         return [*base, "-kernel", str(boot.kernel), "-initrd", str(boot.ramdisk), "-append", args]
@@ -59,13 +63,46 @@ def command(boot: Boot, console: Path) -> list[str]:
     ]  # fmt: skip
 
 
+@contextlib.contextmanager
+def staged(boot: Boot) -> Iterator[tuple[Boot, Path]]:
+    """The same boot with its files under fixed names in a folder to start QEMU in.
+
+    Xen's boot modules carry the file names that QEMU was given: a longer path takes the guest
+    a few instructions more to copy, and a deterministic console then differs by nanoseconds.
+    """
+    with tempfile.TemporaryDirectory(prefix="lab-boot-") as name:
+        folder = Path(name)
+        for member, path in members(boot).items():
+            (folder / member).symlink_to(path.absolute())
+        yield portable(boot), folder
+
+
+def portable(boot: Boot) -> Boot:
+    """The boot with its members' names for paths: pure."""
+    xen = Path("xen") if boot.xen is not None else None
+    return replace(boot, kernel=Path("kernel"), ramdisk=Path("ramdisk"), xen=xen)
+
+
+def members(boot: Boot) -> dict[str, Path]:
+    """What a machine boots, by the names that ``portable`` gives them."""
+    found = {"kernel": boot.kernel, "ramdisk": boot.ramdisk}
+    return found if boot.xen is None else {**found, "xen": boot.xen}
+
+
 def xen_args(boot: Boot) -> str:
     """Xen's command line. Its own messages share the serial port with dom0's console."""
     fixed = (
         f"console=com1 com1=115200,8n1 dom0_mem={boot.memory_mib}M,max:{boot.memory_mib}M "
         f"dom0_max_vcpus={boot.vcpus} noreboot=0"
     )
-    return f"{fixed} {boot.xen_args}".strip()
+    ours = determinism.XEN_ARGS if boot.icount is not None else ""
+    return " ".join(word for word in (fixed, ours, boot.xen_args) if word)
+
+
+def _cpu(boot: Boot) -> str:
+    if boot.accelerator != "tcg":
+        return "host"
+    return TCG_CPU if boot.icount is None else f"{TCG_CPU},{determinism.CPU}"
 
 
 def _doubled(text: str) -> str:
@@ -79,11 +116,15 @@ def run(
     deadline: Deadline,
     seen: Callable[[Glance], None],
     stop: threading.Event,
+    to_power_off: bool = False,
+    folder: Path | None = None,
 ) -> Ending:
     """Boot and watch the console file until the program's last record, a death or the deadline.
 
-    ``seen`` gets a look at every growth of the console. QEMU dies with the controller
-    (setpriv), and never outlives this call.
+    ``seen`` gets a look at every growth of the console. ``to_power_off``: after the last record
+    wait for the machine to power itself off, so that the console ends where the guest ends it.
+    ``folder``: where to start QEMU, for a command line of ``staged`` names.
+    QEMU dies with the controller (setpriv), and never outlives this call.
     """
     watched = Watch(deadline, seen, stop)
     console.touch()
@@ -93,12 +134,12 @@ def run(
             # PR_SET_PDEATHSIG through setpriv: a killed controller leaves no QEMU behind.
             process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *argv],
-                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=folder,
             )  # fmt: skip
         except OSError as error:
             return Ending("lab_error", f"QEMU could not be started: {error}")
         try:
-            how = _watch(process, console, watched)
+            how = _watch(process, console, watched, to_power_off)
             code = process.poll()
         finally:
             _end(process)
@@ -108,17 +149,33 @@ def run(
     return Ending(how, "", watched.seconds(), watched.booted)
 
 
-def _watch(process: subprocess.Popen[bytes], console: Path, watched: Watch) -> str:
-    size = 0
+def run_exactly(
+    boot: Boot,
+    console: Path,
+    deadline: Deadline,
+    seen: Callable[[Glance], None],
+    stop: threading.Event,
+) -> Ending:
+    """Run a deterministic boot to its power off; its console is the same everywhere."""
+    with staged(boot) as (again, folder):
+        argv = command(again, console.absolute())
+        return run(argv, console, deadline, seen, stop, to_power_off=True, folder=folder)
+
+
+def _watch(
+    process: subprocess.Popen[bytes], console: Path, watched: Watch, to_power_off: bool
+) -> str:
+    size, finished = 0, False
     while True:
         exited = process.poll() is not None
         content = console.read_bytes()
         if len(content) != size:
             size = len(content)
-            if watched.grew(content):
+            finished = watched.grew(content) or finished
+            if finished and not to_power_off:
                 return "finished"
         if exited:
-            return "exited"
+            return "finished" if finished else "exited"
         given_up = watched.given_up()
         if given_up:
             return given_up

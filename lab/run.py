@@ -62,7 +62,7 @@ class Run:
             if nested:
                 slots.acquire()
                 work.append(pool.submit(self._on_host, nested, slots.release))
-            own = OwnMachine(self.supplies, self.config.xen.args)
+            own = OwnMachine(self.supplies, self.config.xen.args, self.config.icount)
             for cell in (cell for cell in todo if not cell.nested):
                 work.append(pool.submit(self._in_slot, cell, own, slots))
             self._join(work)

@@ -11,19 +11,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab import __version__
+from lab import __version__, determinism
 from lab.accel import processor
 from lab.cellverdict import CellVerdict
 from lab.config import LabConfig
 from lab.deadline import Deadline
 from lab.errors import UserError
 from lab.evidence import FORMAT, RunFolder
+from lab.files import short
 from lab.host import READY_SECONDS, NestedHost
 from lab.plan import Cell, cells, select
 from lab.process import cores
 from lab.run import Run
 from lab.supplies import Supplies, gather, gather_host
 from lab.terminal import Terminal
+from lab.trial import CAPSULE
 from lab.verdict import Verdict
 from lab.xenhost import ROW, nested_host
 
@@ -33,7 +35,7 @@ def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repea
     terminal = Terminal()
     chosen = select(cells(config), wanted)
     began = time.monotonic()
-    supplies = _gather(config, chosen, terminal, [name for name in wanted if "*" not in name])
+    supplies = gathered(config, chosen, terminal, [name for name in wanted if "*" not in name])
     folder = RunFolder.create()
     folder.time("gathering", time.monotonic() - began)
     folder.write_text("lab.yaml", path.read_text())
@@ -55,7 +57,7 @@ def experiment(
     KeyboardInterrupt when a person ended it; the folder then holds what was done, and
     `lab run --resume` on it would go on.
     """
-    supplies = _gather(config, chosen, terminal, [])
+    supplies = gathered(config, chosen, terminal, [])
     _record(folder, config, chosen, supplies, repeat)
     stop = threading.Event()
     work = Run(
@@ -74,7 +76,7 @@ def _record(
     """What will be run, before anything is."""
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(cell) for cell in chosen]})
-    folder.write("manifest.json", _manifest(supplies, repeat))
+    folder.write("manifest.json", manifest(supplies, repeat))
 
 
 def resume(path: Path, keep_host: bool) -> int:
@@ -83,22 +85,22 @@ def resume(path: Path, keep_host: bool) -> int:
     config = LabConfig.model_validate(folder.read("config.json"))
     chosen = [Cell(**cell) for cell in folder.plan()]
     terminal = Terminal()
-    supplies = _gather(config, chosen, terminal, [])
-    manifest = folder.manifest()
-    repeat = str(manifest["command"])
+    supplies = gathered(config, chosen, terminal, [])
+    began = folder.manifest()
+    repeat = str(began["command"])
     found = supplies.provenance()
-    if found["kernels"] != manifest["supplies"]["kernels"]:
+    if found["kernels"] != began["supplies"]["kernels"]:
         terminal.say("the kernels have changed since this run began: it cannot be resumed")
         return Verdict.LAB_ERROR.exit_code
-    manifest.setdefault("resumed", []).append(_now())
-    folder.write("manifest.json", manifest)
+    began.setdefault("resumed", []).append(_now())
+    folder.write("manifest.json", began)
     return _execute(config, chosen, supplies, folder, terminal, keep_host, repeat)
 
 
 def prepare(config: LabConfig, chosen: list[Cell]) -> None:
     """`lab prepare`: everything that a run would need, nothing booted."""
     terminal = Terminal()
-    _gather(config, chosen, terminal, [])
+    gathered(config, chosen, terminal, [])
     terminal.say("everything is there")
 
 
@@ -139,9 +141,10 @@ def _nested(config: LabConfig, terminal: Terminal) -> NestedHost:
     return nested_host(config, gather_host(config, terminal.board.state))
 
 
-def _gather(
+def gathered(
     config: LabConfig, chosen: list[Cell], terminal: Terminal, exact: list[str]
 ) -> Supplies:
+    """Everything that the cells boot, with the progress shown."""
     supplying = Terminal(terminal.console)
     terminal.say("gathering kernels and images")
     with supplying.progress():
@@ -160,7 +163,7 @@ def _execute(
     began = time.monotonic()
     terminal.say(
         f"{len(chosen)} cells on QEMU {supplies.qemu.version} "
-        f"({supplies.accel.name}), {cores()} cores; evidence in {_short(folder.path)}"
+        f"({supplies.accel.name}), {cores()} cores; evidence in {short(folder.path)}"
     )
     stop = threading.Event()
     facts = _facts(supplies)
@@ -178,22 +181,27 @@ def _execute(
     )
     terminal.say(f"\n{verdict} ({time.monotonic() - began:.0f} s)")
     if stop.is_set():
-        terminal.say(f"interrupted; go on with: lab run --resume {_short(folder.path)}")
-    terminal.say(f"evidence  {_short(folder.path)}")
+        terminal.say(f"interrupted; go on with: lab run --resume {short(folder.path)}")
+    for line in _replayable(config, outcomes, folder):
+        terminal.say(line)
+    terminal.say(f"evidence  {short(folder.path)}")
     terminal.say(f"again     {repeat}")
-    terminal.say(f"check it  lab verify {_short(folder.path)}")
+    terminal.say(f"check it  lab verify {short(folder.path)}")
     return 130 if stop.is_set() else code
 
 
-def _short(path: Path) -> str:
-    """Relative to where the user stands, when it is below."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+def _replayable(config: LabConfig, outcomes: list[CellVerdict], folder: RunFolder) -> list[str]:
+    """How a corruption of this run can be replayed, or made so that it can."""
+    found = [cell.cell for cell in outcomes if cell.verdict is Verdict.CORRUPTS]
+    if config.icount is not None:
+        kept = [trial.path for cell in found for trial in folder.trials(cell.id)]
+        return [f"replay    lab replay {short(path)}" for path in kept if (path / CAPSULE).exists()]
+    own = [cell.id for cell in found if determinism.impossible(cell) is None]
+    return [f"make it replayable: lab capsule {cell}" for cell in own]
 
 
-def _manifest(supplies: Supplies, repeat: str) -> dict[str, Any]:
+def manifest(supplies: Supplies, repeat: str) -> dict[str, Any]:
+    """A run's manifest.json: what is run, by what, on what."""
     return {
         "format": FORMAT,
         "lab": __version__,

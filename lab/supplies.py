@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import kernels, stress, xen
+from lab import determinism, kernels, stress, xen
 from lab.accel import Accel, accelerator
 from lab.config import LabConfig
 from lab.errors import UserError
@@ -69,7 +69,7 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
     require_space(cache_dir(), _RESULTS_MIB, "a run")
     binary = qemu(config.host.accelerator, lambda state: report("QEMU", state))
     accel = accelerator(binary, config.host.accelerator)
-    impossible = _impossible_kinds(config, cells, binary, accel)
+    impossible = _impossible_kinds(config, cells, binary, accel) | _not_exact(config, cells)
     names = list(dict.fromkeys(cell.kernel for cell in cells))
     for name in names:
         report(f"kernel {name}", "finding")
@@ -136,6 +136,14 @@ def _impossible_kinds(
     else:
         kinds, why = binary.kinds, f"QEMU {binary.version}: {binary.why}"
     return {c.id: f"{c.guest} is impossible here: {why}" for c in cells if c.guest not in kinds}
+
+
+def _not_exact(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
+    """Cells that a deterministic run leaves out."""
+    if config.icount is None:
+        return {}
+    reasons = {cell.id: determinism.impossible(cell) for cell in cells}
+    return {cell: f"not deterministic: {why}" for cell, why in reasons.items() if why}
 
 
 def _impossible_kernels(cells: list[Cell], found: dict[str, Bootable]) -> dict[str, str]:

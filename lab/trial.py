@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab import machine, stress
+from lab import determinism, machine, stress
 from lab.board import Board
 from lab.config import LabConfig
 from lab.deadline import Deadline
@@ -22,6 +22,7 @@ from lab.judge import Ending, TrialFacts, TrialVerdict, judge
 from lab.plan import Cell
 from lab.stopping import Asked
 from lab.supplies import Supplies
+from lab.verdict import Verdict
 from lab.watch import Glance
 
 # From power-on to the program's first record; a Debian kernel as HVM is the slowest under TCG.
@@ -37,6 +38,7 @@ _HVM_ARGS = "edd=off no_timer_check"
 # The cause is not known (XCR0 is suspected). Without XSAVE there is no XRSTOR; pv guests get the
 # same, so that the three kinds differ in nothing else. MMX registers need no more than FXSAVE.
 _EMULATED_ARGS = "noxsave"
+CAPSULE = "replay.capsule"  # in a trial's folder
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def run_trial(
     folder.open(facts, place.describe(task, folder.console))
     folder.ended(_boot(place, task, folder, board, stop))
     verdict = judge(facts, folder.read_console(), folder.ending())
+    if verdict.verdict is Verdict.CORRUPTS and isinstance(place, OwnMachine):
+        place.keep(task, facts, folder, verdict)
     folder.judged(verdict)
     return verdict
 
@@ -89,13 +93,20 @@ def trial_facts(cell: Cell, number: int, config: LabConfig) -> TrialFacts:
     return TrialFacts(
         cell=cell.id,
         trial=number,
-        nonce=secrets.token_hex(4),
+        nonce=_nonce(cell, number, config),
         guest=cell.guest,
         kernel=cell.kernel,
         min_windows=config.stress.min_windows,
         min_checks=config.stress.min_checks,
         control=config.kernels[cell.kernel].control,
     )
+
+
+def _nonce(cell: Cell, number: int, config: LabConfig) -> str:
+    """New for every trial, but for a deterministic one: it is part of what the guest sees."""
+    if config.icount is None:
+        return secrets.token_hex(4)
+    return determinism.nonce(cell.id, config.stress.seed + number - 1)
 
 
 def assignment(
@@ -107,6 +118,8 @@ def assignment(
     emulated = config.host.kind == "nested" and supplies.accel.name == "tcg"
     if cell.nested and emulated:
         words.append(_EMULATED_ARGS)
+    if config.icount is not None:
+        words.append(determinism.LINUX_ARGS)
     settings = stress.settings(config.stress, cell, facts.nonce, facts.trial, asked)
     words += [cell.args, stress.boot_words(settings)]
     seconds = _BOOT_SECONDS[cell.guest] + _STRETCH * config.stress.seconds
@@ -148,14 +161,15 @@ def show(board: Board, cell: Cell, look: Glance) -> None:
 class OwnMachine:
     """The place of native and dom0 cells: a QEMU for each trial."""
 
-    def __init__(self, supplies: Supplies, xen_args: str = "") -> None:
+    def __init__(self, supplies: Supplies, xen_args: str = "", icount: int | None = None) -> None:
         self._supplies = supplies
         self._xen_args = xen_args
+        self._icount = icount
 
-    def _command(self, task: Assignment, console: Path) -> list[str]:
+    def _machine(self, task: Assignment) -> machine.Boot:
         dom0 = task.cell.guest == "dom0"
         hypervisor = self._supplies.xen.image if dom0 and self._supplies.xen else None
-        boot = machine.Boot(
+        return machine.Boot(
             qemu=str(self._supplies.qemu.path),
             accelerator=self._supplies.accel.name,
             kernel=task.kernel,
@@ -165,18 +179,51 @@ class OwnMachine:
             memory_mib=task.memory_mib,
             xen=hypervisor,
             xen_args=self._xen_args,
+            icount=self._icount,
         )
-        return machine.command(boot, console)
 
     def describe(self, task: Assignment, console: Path) -> dict[str, Any]:
-        return {"place": "own machine", "qemu": self._command(task, console)}
+        boot = self._machine(task)
+        if self._icount is None:
+            return {"place": "own machine", "qemu": machine.command(boot, console)}
+        return {
+            "place": "own machine, deterministic",
+            "qemu": machine.command(machine.portable(boot), console),
+            "files": {name: str(path) for name, path in machine.members(boot).items()},
+        }
 
     def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
         board.state(task.cell.id, "booting")
-        return machine.run(
-            self._command(task, console),
-            console,
-            task.deadline,
-            lambda look: show(board, task.cell, look),
-            stop,
+
+        def seen(look: Glance) -> None:
+            show(board, task.cell, look)
+
+        boot = self._machine(task)
+        if self._icount is None:
+            command = machine.command(boot, console)
+            return machine.run(command, console, task.deadline, seen, stop)
+        return machine.run_exactly(boot, console, task.deadline, seen, stop)
+
+    def keep(
+        self, task: Assignment, facts: TrialFacts, folder: TrialFolder, verdict: TrialVerdict
+    ) -> None:
+        """Make a capsule of a deterministic boot, in the trial's folder; of others, nothing."""
+        if self._icount is None:
+            return
+        from lab import capsule  # here: other runs need not load what it needs
+        from lab.qemuidentity import identity
+
+        kernel = self._supplies.kernels[task.cell.kernel].kernel
+        provenance = {"kernel": kernel.provenance}
+        if self._supplies.xen and task.cell.guest == "dom0":
+            provenance["xen"] = self._supplies.xen.provenance()
+        content = capsule.Content(
+            facts=facts,
+            boot=self._machine(task),
+            qemu=identity(self._supplies.qemu),
+            console=folder.console,
+            shows=verdict.reason,
+            provenance=provenance,
+            vmlinux=kernel.vmlinux,
         )
+        capsule.write(folder.path / CAPSULE, content)

@@ -1,0 +1,53 @@
+"""`lab capsule` and `lab replay`: failures that can be handed to somebody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CapsuleArgument = Annotated[
+    Path, typer.Argument(help="A capsule, or a run's folder that holds one.")
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(capsule)
+    app.command()(replay)
+
+
+def capsule(
+    cell: Annotated[str, typer.Argument(help="A native or dom0 cell, by its id.")],
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration.")] = Path(
+        "lab.yaml"
+    ),
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Seeds of the stress program.")] = 8,
+    shifts: Annotated[str, typer.Option(help="icount shifts, in the order of trying.")] = "1,2,0,3",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file; by default CELL.capsule here.")
+    ] = None,
+) -> None:
+    """Search for a deterministic boot in which a cell corrupts, and keep it as one file."""
+    from lab import replaysession
+    from lab.config import load
+
+    raise typer.Exit(replaysession.capsule(load(config), cell, seeds, _shifts(shifts), output))
+
+
+def replay(path: CapsuleArgument) -> None:
+    """Run a capsule again: exits 0 when its console is identical, 7 when it is not."""
+    from lab import replaysession
+
+    raise typer.Exit(replaysession.replay(path))
+
+
+def _shifts(text: str) -> list[int]:
+    from lab.determinism import MAX_SHIFT
+    from lab.errors import UserError
+
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() and int(word) <= MAX_SHIFT for word in words):
+        raise UserError(f"--shifts {text!r}: should be numbers from 0 to {MAX_SHIFT}, as in 1,2,0")
+    return [int(word) for word in words]

@@ -1,0 +1,76 @@
+"""Deterministic boots for real: two side by side are the same to the last byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lab.files import PROJECT
+
+pytestmark = pytest.mark.boots
+
+
+def lab(*words: str, cwd: Path = PROJECT) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", *words],
+        cwd=cwd, env=None, capture_output=True, text=True, timeout=3600, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def evidence(output: str) -> Path:
+    line = next(line for line in output.splitlines() if line.startswith("evidence "))
+    return (PROJECT / line.split()[1]).resolve()
+
+
+def test_two_boots_side_by_side_are_identical_and_corrupt() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: lab("run", "dom0-control-bad", "--deterministic"), range(2)))
+    assert [code for code, _ in runs] == [0, 0], runs
+    folders = [evidence(output) / "cells" / "dom0-control-bad" / "1" for _, output in runs]
+    one, two = ((folder / "console.log").read_bytes() for folder in folders)
+    assert one == two
+    assert b" corrupt t=" in one
+    capsules = [(folder / "replay.capsule").read_bytes() for folder in folders]
+    assert capsules[0] == capsules[1]
+    code, said = lab("replay", str(folders[0]))
+    assert code == 0, said
+    assert "identical" in said
+
+
+def test_a_replay_that_differs_says_where(tmp_path: Path) -> None:
+    code, said = lab("capsule", "dom0-control-bad", "-o", str(tmp_path / "x.capsule"))
+    assert code == 0, said
+    changed = _with_another_seed(tmp_path / "x.capsule")
+    code, said = lab("replay", str(changed))
+    assert code == 7, said
+    assert "the consoles part in line" in said
+    assert "another QEMU command line" in said
+    (PROJECT / "dom0-control-bad.replayed.log").unlink()
+
+
+def _with_another_seed(path: Path) -> Path:
+    """The same capsule, but for a boot argument: its console is another one."""
+    import json
+    import zipfile
+
+    target = path.with_name("changed.capsule")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as out:
+        for info in source.infolist():
+            data = source.read(info)
+            if info.filename == "manifest.json":
+                body = json.loads(data)
+                body["machine"]["args"] += " mmx.victims=3"
+                data = json.dumps(body).encode()
+            out.writestr(info.filename, data)
+    return target
+
+
+def test_nested_cells_are_left_out_with_a_word() -> None:
+    code, said = lab("run", "pv-control-bad", "--deterministic")
+    assert code == 2
+    assert "only native and dom0 cells can be deterministic" in said
