@@ -217,14 +217,12 @@ def _wrong_xen(facts: TrialFacts, env: Record) -> str | None:
 
 def _wrong_fpu(facts: TrialFacts, env: Record) -> str | None:
     fpu = env.fields.get("fpu", "unknown")
-    if facts.control:
-        state = env.fields.get("control", "none")
-        if state != facts.control or fpu != "lazy":
-            return f"the control kernel says state={state} fpu={fpu}, not lazy {facts.control}"
-        return None
+    state = env.fields.get("control", "none")
+    if facts.control and state != facts.control:
+        return f"the control kernel says state={state}, not {facts.control}"
     if fpu == "lazy":
         return None
-    if fpu == "eager" and _release(env) >= _LAZY_GONE:
+    if fpu == "eager" and _release(env) >= _LAZY_GONE and not facts.control:
         return None  # not a setting but what this kernel is; said in the notes
     if fpu == "eager":
         return f"FPU eager ({env.fields.get('fpuhow', '?')}): no window; boot with eagerfpu=off"
