@@ -115,6 +115,12 @@ class KernelConfig(_Model):
     control: Literal["bad", "fixed"] | None = Field(
         None, description="The control kernel: with the old mistake, or with the seed's fix."
     )
+    carries: str | None = Field(
+        None,
+        max_length=200,
+        description="Another fix that this kernel is known to carry, in words: its silence then "
+        "says nothing of what is tried here, and its clean cells are VACUOUS.",
+    )
     args: Args = ""
 
     _args = field_validator("args")(check_args)

@@ -38,6 +38,7 @@ class TrialFacts:
     min_windows: int
     min_checks: int
     control: str | None = None  # bad or fixed, when it must be the control kernel in that state
+    carries: str | None = None  # another fix that the kernel is known to have, in words
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def judge(facts: TrialFacts, console: bytes, ending: Ending | None) -> TrialVerd
     fault = _detector_fault(transcript)
     if fault:
         return say(Verdict.LAB_ERROR, fault)
-    empty = _vacuity(facts, transcript.last("env"), figures)
+    empty = _vacuity(facts, transcript, figures)
     if empty:
         return say(Verdict.VACUOUS, empty)
     return say(Verdict.CLEAN, f"0 corruptions in {figures['windows']} windows")
@@ -195,15 +196,36 @@ def _detector_fault(transcript: Transcript) -> str | None:
     return None
 
 
-def _vacuity(facts: TrialFacts, env: Record | None, figures: dict[str, Any]) -> str | None:
+def _vacuity(facts: TrialFacts, transcript: Transcript, figures: dict[str, Any]) -> str | None:
     """Why a clean run could not have shown a corruption; None when it could."""
+    env = transcript.last("env")
     if env is None:
         return "no env record: FPU mode and Xen are unknown"
     return (
         _wrong_xen(facts, env)
         or _wrong_fpu(facts, env)
+        or _another_fix(facts, env)
+        or _idle_roles(transcript)
         or _too_little(facts, figures["windows"], figures["checks"])
     )
+
+
+def _another_fix(facts: TrialFacts, env: Record) -> str | None:
+    if facts.carries:
+        return f"the kernel carries another fix: {facts.carries}"
+    if not facts.control and env.fields.get("control") == "fixed":
+        return "the kernel carries another fix: it says that it is the fixed control kernel"
+    return None
+
+
+def _idle_roles(transcript: Transcript) -> str | None:
+    """Openers check too, but mostly see their own registers: the victims are the detectors."""
+    end = transcript.last("end")
+    if end is None:
+        return None
+    if end.fields.get("victim_checks") == "0":
+        return "the victims never ran: only openers checked their registers"
+    return None
 
 
 def _wrong_xen(facts: TrialFacts, env: Record) -> str | None:

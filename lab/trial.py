@@ -99,6 +99,7 @@ def trial_facts(cell: Cell, number: int, config: LabConfig) -> TrialFacts:
         min_windows=config.stress.min_windows,
         min_checks=config.stress.min_checks,
         control=config.kernels[cell.kernel].control,
+        carries=config.kernels[cell.kernel].carries,
     )
 
 

@@ -102,6 +102,23 @@ def test_a_control_must_be_in_its_state_and_must_not_warn() -> None:
     assert found.verdict is Verdict.LAB_ERROR
 
 
+def test_a_kernel_with_another_fix_proves_nothing() -> None:
+    facts = replace(FACTS, carries="the stts()/clts() of Oracle UEK 4")
+    assert verdict(console(), facts).verdict is Verdict.VACUOUS
+    assert "UEK 4" in verdict(console(), facts).reason
+    assert verdict(console(corruptions=1), facts).verdict is Verdict.CORRUPTS
+    unasked = verdict(console(control="fixed"))
+    assert unasked.verdict is Verdict.VACUOUS
+    assert "says that it is the fixed control kernel" in unasked.reason
+
+
+def test_an_eager_control_is_said_so() -> None:
+    facts = replace(FACTS, control="bad")
+    found = verdict(console(control="bad", fpu="eager", release="6.1.192"), facts)
+    assert found.verdict is Verdict.VACUOUS
+    assert found.reason.startswith("FPU eager")
+
+
 def test_lost_records_are_said() -> None:
     text = console().replace(b"@mmx 4 progress", b"@mmx 4 progr[ 1.0]ess")
     assert "1 records lost, 1 damaged on the console" in verdict(text).notes
