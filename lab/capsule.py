@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lab import machine
-from lab.config import check_args
+from lab.configbase import check_args
 from lab.determinism import MAX_SHIFT
 from lab.errors import LabError, UserError
 from lab.files import sha256

@@ -8,32 +8,20 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from lab.configbase import Args, Model, check_args
 from lab.errors import UserError
+from lab.xenconfig import XenConfig
 
 GuestKind = Literal["native", "dom0", "pv", "pvh", "hvm"]
 GUEST_KINDS: tuple[GuestKind, ...] = ("native", "dom0", "pv", "pvh", "hvm")
 Expectation = Literal["corrupts", "clean"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
-# One line, no quotes or commas: these words go into QEMU's -initrd string and xl's configuration.
-_ARGS = re.compile(r"[A-Za-z0-9_.,:=/+@ -]*")
-Args = Annotated[str, Field(description="Words added to the kernel's command line.")]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def check_args(value: str) -> str:
-    """Boot arguments as they are; ValueError when they hold what could break a command line."""
-    if not _ARGS.fullmatch(value):
-        raise ValueError("boot arguments may hold letters, digits and _.,:=/+@- only, on one line")
-    return value
 
 
 def _check_name(name: str) -> str:
@@ -63,7 +51,7 @@ def _check_settings(value: Settings) -> Settings:
     return value
 
 
-class HostConfig(_Model):
+class HostConfig(Model):
     """Where guests run."""
 
     kind: Literal["nested", "real"] = Field(
@@ -93,18 +81,7 @@ class HostConfig(_Model):
         return self
 
 
-class XenConfig(_Model):
-    """The hypervisor."""
-
-    package: str = Field(
-        "auto", description="A Debian package, or auto: the newest xen-hypervisor of this Debian."
-    )
-    args: Args = ""
-
-    _args = field_validator("args")(check_args)
-
-
-class KernelConfig(_Model):
+class KernelConfig(Model):
     """One kernel: exactly one of image, package, deb, control."""
 
     image: Path | None = Field(None, description="A bzImage; relative to this file.")
@@ -136,13 +113,13 @@ class KernelConfig(_Model):
         return self
 
 
-class GuestsConfig(_Model):
+class GuestsConfig(Model):
     """What every guest gets."""
 
     memory_mib: int = Field(256, ge=64, description="Memory of a guest, in MiB.")
 
 
-class StressConfig(_Model):
+class StressConfig(Model):
     """Settings of the stress program (repro/README.md), and how much it must have done."""
 
     seconds: int = Field(12, ge=1, le=86400, description="How long a trial stresses, guest time.")
@@ -163,7 +140,7 @@ class StressConfig(_Model):
     _settings = field_validator("settings")(_check_settings)
 
 
-class ConfidenceConfig(_Model):
+class ConfidenceConfig(Model):
     """How sure a clean verdict must be, and what is measured for it (docs/confidence.md)."""
 
     level: float = Field(
@@ -184,18 +161,19 @@ class ConfidenceConfig(_Model):
     )
 
 
-class VariationConfig(_Model):
+class VariationConfig(Model):
     """How a cell differs from the plain one."""
 
     args: Args = ""
     vcpus: int = Field(1, ge=1, le=16, description="The guest's processors.")
     settings: Settings = Field(default_factory=dict, description="As stress.settings.")
+    xen: str | None = Field(None, description="A name from xens; the one under xen by default.")
 
     _args = field_validator("args")(check_args)
     _settings = field_validator("settings")(_check_settings)
 
 
-class MatrixConfig(_Model):
+class MatrixConfig(Model):
     """Which cells there are: kernels x guests x variations, plus include, minus exclude."""
 
     kernels: list[str] | None = Field(None, description="Names from kernels; all by default.")
@@ -207,11 +185,14 @@ class MatrixConfig(_Model):
     exclude: list[str] = Field(default_factory=list, description="Cells left out, by id or glob.")
 
 
-class LabConfig(_Model):
+class LabConfig(Model):
     """The whole of lab.yaml."""
 
     host: HostConfig = HostConfig()
     xen: XenConfig = XenConfig()
+    xens: dict[str, XenConfig] = Field(
+        default_factory=dict, description="More hypervisors by name, for variations."
+    )
     kernels: dict[str, KernelConfig] = Field(min_length=1)
     guests: GuestsConfig = GuestsConfig()
     stress: StressConfig = StressConfig()
@@ -230,7 +211,17 @@ class LabConfig(_Model):
         default_factory=dict, description="What cells should show, by id or glob."
     )
 
-    @field_validator("kernels", "variations")
+    @model_validator(mode="after")
+    def _known_xens(self) -> LabConfig:
+        for name, variation in self.variations.items():
+            if variation.xen is not None and variation.xen not in self.xens:
+                known = ", ".join(self.xens) or "none"
+                raise ValueError(
+                    f"variations.{name}.xen: {variation.xen!r} is not under 'xens:' ({known})"
+                )
+        return self
+
+    @field_validator("kernels", "variations", "xens")
     @classmethod
     def _names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
@@ -298,17 +289,21 @@ def parse(text: str, path: Path) -> LabConfig:
 
 
 def _absolute(config: LabConfig, base: Path) -> LabConfig:
+    def based(model: Model, keys: tuple[str, ...]) -> dict[str, Any]:
+        given = {key: getattr(model, key) for key in keys}
+        return {k: base / v.expanduser() for k, v in given.items() if v is not None}
+
+    def hypervisor(xen: XenConfig) -> XenConfig:
+        patches = [base / patch.expanduser() for patch in xen.patches]
+        return xen.model_copy(update={**based(xen, ("file", "tree")), "patches": patches})
+
     kernels = {
-        name: kernel.model_copy(
-            update={
-                key: base / value.expanduser()
-                for key in ("image", "deb")
-                if (value := getattr(kernel, key)) is not None
-            }
-        )
+        name: kernel.model_copy(update=based(kernel, ("image", "deb")))
         for name, kernel in config.kernels.items()
     }
-    return config.model_copy(update={"kernels": kernels})
+    xens = {name: hypervisor(xen) for name, xen in config.xens.items()}
+    changed = {"kernels": kernels, "xen": hypervisor(config.xen), "xens": xens}
+    return config.model_copy(update=changed)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -334,8 +329,9 @@ def _unknown(key: str, known: tuple[str, ...]) -> str:
 
 def _keys_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
     """The keys that the model at a location of the document knows."""
-    models: dict[str, type[_Model]] = {
-        "host": HostConfig, "xen": XenConfig, "kernels": KernelConfig, "guests": GuestsConfig,
+    models: dict[str, type[Model]] = {
+        "host": HostConfig, "xen": XenConfig, "xens": XenConfig,
+        "kernels": KernelConfig, "guests": GuestsConfig,
         "stress": StressConfig, "confidence": ConfidenceConfig,
         "variations": VariationConfig, "matrix": MatrixConfig,
     }  # fmt: skip

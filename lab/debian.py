@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import platform
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lab.errors import LabError, UserError
 from lab.files import building, cache_dir, locked, sha256, write_atomic
 from lab.process import run
 
+_ARCHIVE_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
@@ -109,3 +111,85 @@ def suite() -> str:
     if not name:
         raise UserError("this machine is no Debian release (/etc/os-release has no code name)")
     return name
+
+
+def source(name: str, wanted: str | None, report: Callable[[str], None]) -> Package:
+    """A source package's .dsc with its other files beside it, in the cache.
+
+    ``wanted``: the version to take where the archive has it, else the newest that it has. The
+    machine's own sources need not name deb-src: the lists are private ones, made from the
+    archives that apt uses for binaries, and checked by the same keys. No root is needed.
+    """
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{name!r} is not a Debian package name")
+    base = cache_dir() / "src"
+    with locked(base / f"{name}.lock"):
+        known = base / f"{name}_{_flat(wanted or 'newest')}.version"  # what was taken, before
+        if not known.exists():
+            write_atomic(known, _fetch_source(base, name, wanted, report))
+        version = known.read_text()
+        folder = base / f"{name}_{_flat(version)}"
+    files = list(folder.glob("*.dsc"))
+    if len(files) != 1:
+        raise LabError(f"{folder} should hold one .dsc; remove {known} and it")
+    return Package(name, version, files[0], sha256(files[0]))
+
+
+def _flat(version: str) -> str:
+    return version.replace(":", "%3a").replace("/", "_")
+
+
+def _fetch_source(base: Path, name: str, wanted: str | None, report: Callable[[str], None]) -> str:
+    """Download, and say which version it is."""
+    report(f"downloading the source of {name}")
+    options = _private_lists(base / "apt")
+    run(["apt-get", *options, "update"], timeout=600)
+    shown = run(["apt-cache", *options, "showsrc", name])
+    versions = re.findall(r"^Version: (\S+)$", shown, re.MULTILINE)
+    versions.sort(key=functools.cmp_to_key(_newer_first))
+    if wanted in versions:
+        versions = [str(wanted), *(v for v in versions if v != wanted)]
+    first: LabError | None = None
+    for version in dict.fromkeys(map(str, versions)):
+        folder = base / f"{name}_{_flat(version)}"
+        try:
+            if not folder.is_dir():
+                with building(folder) as scratch:
+                    argv = ["apt-get", *options, "source", "--download-only", f"{name}={version}"]
+                    run(argv, cwd=scratch, timeout=1800)
+        except LabError as error:  # an archive may list what it does not keep
+            first = first or error
+            report(f"the archive does not have {name} {version}")
+            continue
+        return version
+    raise LabError(f"the source of {name} cannot be downloaded: {first or 'apt knows none'}")
+
+
+def _newer_first(one: str, other: str) -> int:
+    try:
+        run(["dpkg", "--compare-versions", one, "gt", other])
+    except LabError:
+        return 1 if one != other else 0
+    return -1
+
+
+def _private_lists(folder: Path) -> list[str]:
+    """Options by which apt keeps lists of its own in ``folder``, of sources only."""
+    for name in ("lists/partial", "archives/partial"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    wanted = ["Created-By: Packages", "Origin: Debian", "Component: main"]
+    shape = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+    lines = run(["apt-get", "indextargets", "--format", shape, *wanted]).splitlines()
+    # An entry of its own needs the keys named where apt's own entry names them.
+    keys = f"[signed-by={_ARCHIVE_KEYS}] " if _ARCHIVE_KEYS.is_file() else ""
+    entries = [f"deb-src {keys}{line}" for line in dict.fromkeys(lines) if line.count(" ") == 2]
+    if not entries:
+        raise LabError("apt's sources name no Debian archive: see /etc/apt/sources.list*")
+    write_atomic(folder / "sources.list", "\n".join(entries) + "\n")
+    settings = {
+        "Dir::Etc::SourceList": folder / "sources.list", "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": folder / "lists", "Dir::Cache": folder,
+        "Dir::Cache::Archives": folder / "archives", "APT::Get::List-Cleanup": "0",
+        "Acquire::Languages": "none", "APT::Sandbox::User": "",
+    }  # fmt: skip
+    return [f"-o={key}={value}" for key, value in settings.items()]

@@ -19,12 +19,13 @@ from pathlib import Path
 from lab import accel, debian, qemubin
 from lab import xen as xen_images
 from lab.accel import Accel, Proof
-from lab.config import GUEST_KINDS, XenConfig
+from lab.config import GUEST_KINDS
 from lab.errors import LabError, UserError
 from lab.files import cache_dir
 from lab.process import cores as usable_cores
 from lab.process import run
 from lab.qemubin import Qemu
+from lab.xenconfig import XenConfig
 
 PYTHONS = ((3, 11), (3, 13))
 DISK_MIB = 6000  # dom0's image, a kernel source with its objects, the cache of compilers

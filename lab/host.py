@@ -24,7 +24,7 @@ from lab.deadline import Deadline
 from lab.domainxml import HostSpec, domain_xml
 from lab.domimage import Dom0Image
 from lab.errors import LabError
-from lab.files import cache_dir, sha256_of, write_atomic
+from lab.files import cache_dir, sha256, sha256_of, write_atomic
 from lab.process import run
 from lab.shell import Address, Shell
 
@@ -59,12 +59,18 @@ class HostPlan:
     image: Dom0Image
     xen_args: str = ""
     libvirt_uri: str | None = None
+    xen: Path | None = None  # a hypervisor other than the image's own
+
+    @property
+    def hypervisor(self) -> Path:
+        return self.xen or self.image.xen
 
     def identity(self) -> str:
         """A running host started with another identity is not reused."""
         return sha256_of(
             self.qemu, self.accelerator, str(self.memory_mib), str(self.vcpus),
             str(self.image.folder), self.xen_args, _XEN_ARGS, _KERNEL_ARGS,
+            sha256(self.hypervisor),
         )[:16]  # fmt: skip
 
 
@@ -214,7 +220,7 @@ class NestedHost:
         plan = self.plan
         return HostSpec(
             name=self.name, emulator=plan.qemu, accelerator=plan.accelerator,
-            memory_mib=plan.memory_mib, vcpus=plan.vcpus, xen=plan.image.xen,
+            memory_mib=plan.memory_mib, vcpus=plan.vcpus, xen=plan.hypervisor,
             # Xen passes over a word that it does not know; xl info shows it.
             xen_args=f"{_XEN_ARGS} lab={state['nonce']} {plan.xen_args}".strip(),
             kernel=plan.image.kernel, kernel_args=_KERNEL_ARGS, ramdisk=plan.image.ramdisk,

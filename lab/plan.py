@@ -24,6 +24,7 @@ class Cell:
     vcpus: int = 1
     settings: Settings = field(default_factory=dict)
     expect: Expectation | None = None
+    xen: str = ""  # a name from xens; the one under xen otherwise
     added_as_control: bool = False  # not selected: here so that the selected ones prove something
 
     @property
@@ -105,6 +106,7 @@ def _cell(config: LabConfig, wanted: str) -> Cell:
             f"(there are {', '.join(config.kernels)})"
         )
     args, vcpus, settings = config.kernels[kernel].args, 1, dict(config.stress.settings)
+    xen = ""
     if variation != PLAIN:
         if variation not in config.variations:
             raise UserError(
@@ -114,9 +116,13 @@ def _cell(config: LabConfig, wanted: str) -> Cell:
         change = config.variations[variation]
         args, vcpus = f"{args} {change.args}".strip(), change.vcpus
         settings |= change.settings
-    return Cell(
-        wanted, guest, kernel, variation, args, vcpus, settings, _expectation(config, wanted)
-    )
+        xen = change.xen or ""
+    if xen and guest == "native":
+        raise UserError(f"cell {wanted!r}: a native cell has no Xen, so none by the name {xen!r}")
+    if xen and config.host.kind == "real" and guest != "dom0":
+        raise UserError(f"cell {wanted!r}: the lab does not change the Xen of a real host")
+    expect = _expectation(config, wanted)
+    return Cell(wanted, guest, kernel, variation, args, vcpus, settings, expect, xen)
 
 
 def _parts(wanted: str) -> tuple[GuestKind, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +61,7 @@ class Run:
             nested = [cell for cell in todo if cell.nested]
             if nested:
                 slots.acquire()
-                work.append(pool.submit(self._on_host, nested, slots.release))
+                work.append(pool.submit(self._on_hosts, nested, slots.release))
             own = OwnMachine(self.supplies, self.config.xen.args, self.config.icount)
             for cell in (cell for cell in todo if not cell.nested):
                 work.append(pool.submit(self._in_slot, cell, own, slots))
@@ -107,8 +107,16 @@ class Run:
         with slots:
             self._cell(cell, place, rule)
 
-    def _on_host(self, cells: list[Cell], release: Callable[[], None]) -> None:
-        host = XenHost(self.config, self.supplies, self.folder, self.board, self.stop)
+    def _on_hosts(self, cells: list[Cell], release: Callable[[], None]) -> None:
+        """A host for each Xen, one after the other."""
+        try:
+            for batch in batches(cells):
+                self._on_host(batch, batch[0].xen)
+        finally:
+            release()
+
+    def _on_host(self, cells: list[Cell], xen: str) -> None:
+        host = XenHost(self.config, self.supplies, self.folder, self.board, self.stop, xen)
         try:
             host.start()
             with ThreadPoolExecutor(self.config.host.guests_at_once) as pool:
@@ -121,7 +129,6 @@ class Run:
                     self._outcome(CellVerdict(cell, Verdict.LAB_ERROR, str(error)))
         finally:
             host.stop(self.keep_host)
-            release()
 
     def _rule(self, cell: Cell) -> Rule:
         """When the cell has enough; waits until its control, if it has one, is settled."""
@@ -197,3 +204,23 @@ class Run:
 
     def _key(self, cell: Cell) -> str:
         return f"{self.supplies.accel.name} {cell.id} {self.config.stress.seconds}s"
+
+
+def batches(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Cells of one Xen each, in the order of their hosts: pure.
+
+    All controls come before what is measured by them, whatever Xen either needs: with
+    another order a host would wait for a control that the next one runs.
+    """
+    controls = _by_xen([cell for cell in cells if cell.is_control])
+    rest = _by_xen([cell for cell in cells if not cell.is_control])
+    if controls and rest:
+        last = next(iter(reversed(controls)))
+        goes_on = rest.pop(last, [])
+        controls[last] = [*controls[last], *goes_on]
+    return [*controls.values(), *rest.values()]
+
+
+def _by_xen(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    names = dict.fromkeys(cell.xen for cell in cells)
+    return {name: [cell for cell in cells if cell.xen == name] for name in names}

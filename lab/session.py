@@ -231,6 +231,7 @@ def _facts(supplies: Supplies) -> dict[str, str]:
         facts["Xen"] = f"{supplies.xen.package} {supplies.xen.version}"
     elif supplies.image:
         facts["Xen"] = ", ".join(supplies.image.hypervisor())
+    facts |= {f"Xen {n}": f"{x.package} {x.version}" for n, x in supplies.xens.items()}
     return facts
 
 

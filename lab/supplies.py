@@ -20,6 +20,7 @@ from lab.plan import Cell
 from lab.qemubin import Qemu, qemu
 from lab.ramdisk import ramdisk
 from lab.xen import Xen
+from lab.xenconfig import XenConfig
 
 if TYPE_CHECKING:
     from lab.domimage import Dom0Image
@@ -40,6 +41,11 @@ class Supplies:
     xen: Xen | None
     image: Dom0Image | None
     impossible: dict[str, str] = field(default_factory=dict)
+    xens: dict[str, Xen] = field(default_factory=dict)  # by name: those of variations
+
+    def hypervisor(self, name: str) -> Xen | None:
+        """The one of a name, or for "" the one under `xen:`, where it was gathered."""
+        return self.xens[name] if name else self.xen
 
     def provenance(self) -> dict[str, Any]:
         """Versions and hashes of everything, for the manifest."""
@@ -57,6 +63,7 @@ class Supplies:
                 for name, bootable in self.kernels.items()
             },
             "xen": self.xen.provenance() if self.xen else None,
+            "xens": {name: found.provenance() for name, found in self.xens.items()},
             "dom0_image": self.image.provenance() if self.image else None,
         }
 
@@ -81,13 +88,13 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
         found = {name: _kernel(config, name, report) for name in names}
         impossible |= _impossible_kernels(cells, found)
         _refuse(impossible, exact)
-        needs_xen = any(cell.guest == "dom0" for cell in cells)
         program = stress.program(config.stress.arch)
         return Supplies(
             binary, accel, program, _ramdisk(program), found,
-            xen.resolve(config.xen) if needs_xen else None,
+            _xen(config, cells, report),
             image.result() if image else None,
             impossible,
+            _named_xens(config, cells, report),
         )  # fmt: skip
 
 
@@ -97,7 +104,27 @@ def gather_host(config: LabConfig, report: Report) -> Supplies:
     accel = accelerator(binary, config.host.accelerator)
     program = stress.program(config.stress.arch)
     image = _image(config, report)
-    return Supplies(binary, accel, program, _ramdisk(program), {}, None, image)
+    hypervisor = None if config.xen.packaged else _resolved("Xen", config.xen, report)
+    return Supplies(binary, accel, program, _ramdisk(program), {}, hypervisor, image)
+
+
+def _xen(config: LabConfig, cells: list[Cell], report: Report) -> Xen | None:
+    """The one under `xen:`, unless it is only booted from dom0's image, which has its own."""
+    plain = [cell for cell in cells if cell.guest != "native" and not cell.xen]
+    if any(cell.guest == "dom0" or not config.xen.packaged for cell in plain):
+        return _resolved("Xen", config.xen, report)
+    return None
+
+
+def _named_xens(config: LabConfig, cells: list[Cell], report: Report) -> dict[str, Xen]:
+    names = dict.fromkeys(cell.xen for cell in cells if cell.xen)
+    return {name: _resolved(f"Xen {name}", config.xens[name], report) for name in names}
+
+
+def _resolved(what: str, config: XenConfig, report: Report) -> Xen:
+    found = xen.resolve(config, lambda state: report(what, state))
+    report(what, f"ready: {found.version}")
+    return found
 
 
 def _kernel(config: LabConfig, name: str, report: Report) -> Bootable:

@@ -169,7 +169,7 @@ class OwnMachine:
 
     def _machine(self, task: Assignment) -> machine.Boot:
         dom0 = task.cell.guest == "dom0"
-        hypervisor = self._supplies.xen.image if dom0 and self._supplies.xen else None
+        hypervisor = self._supplies.hypervisor(task.cell.xen) if dom0 else None
         return machine.Boot(
             qemu=str(self._supplies.qemu.path),
             accelerator=self._supplies.accel.name,
@@ -178,8 +178,8 @@ class OwnMachine:
             args=task.args,
             vcpus=task.cell.vcpus,
             memory_mib=task.memory_mib,
-            xen=hypervisor,
-            xen_args=self._xen_args,
+            xen=hypervisor.image if hypervisor else None,
+            xen_args=hypervisor.args if hypervisor and task.cell.xen else self._xen_args,
             icount=self._icount,
         )
 
@@ -216,8 +216,9 @@ class OwnMachine:
 
         kernel = self._supplies.kernels[task.cell.kernel].kernel
         provenance = {"kernel": kernel.provenance}
-        if self._supplies.xen and task.cell.guest == "dom0":
-            provenance["xen"] = self._supplies.xen.provenance()
+        hypervisor = self._supplies.hypervisor(task.cell.xen)
+        if hypervisor and task.cell.guest == "dom0":
+            provenance["xen"] = hypervisor.provenance()
         content = capsule.Content(
             facts=facts,
             boot=self._machine(task),

@@ -1,27 +1,40 @@
-"""The hypervisor: Debian's package, unpacked, as QEMU's multiboot loader wants it."""
+"""A hypervisor as QEMU's multiboot loader wants it: Debian's package, a file, or built here."""
 
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lab import debian
-from lab.config import XenConfig
 from lab.errors import LabError, UserError
-from lab.files import sha256, write_atomic
+from lab.files import cache_dir, sha256, sha256_of, write_atomic
+from lab.xenconfig import XenConfig
+
+Report = Callable[[str], None]
+_GZIP = b"\x1f\x8b"
+_ELF32 = b"\x7fELF\x01"
 
 
 @dataclass(frozen=True)
 class Xen:
-    """``image`` is the gunzipped 32-bit ELF file; ``version`` is the package's."""
+    """``image`` is the gunzipped 32-bit ELF file; ``package`` says in a word what it is.
+
+    ``args`` are words for its command line. ``facts`` are more provenance.
+    """
 
     image: Path
     package: str
     version: str
+    args: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
-    def provenance(self) -> dict[str, str]:
-        return {"package": self.package, "version": self.version, "sha256": sha256(self.image)}
+    def provenance(self) -> dict[str, Any]:
+        known = {"package": self.package, "version": self.version, "args": self.args}
+        return {**known, **self.facts, "sha256": sha256(self.image)}
 
 
 def package_name(config: XenConfig) -> str:
@@ -37,8 +50,15 @@ def package_name(config: XenConfig) -> str:
     )
 
 
-def resolve(config: XenConfig) -> Xen:
-    """Download and unpack the hypervisor once; nothing is installed."""
+def resolve(config: XenConfig, report: Report = lambda _state: None) -> Xen:
+    """Find, download or build a hypervisor once; nothing is installed."""
+    if config.file is not None:
+        return _from_file(config.file, config.args)
+    if config.built:
+        from lab.xenbuild import build
+
+        image, version, facts = build(config, report)
+        return Xen(image, str(facts["package"]), version, config.args, facts)
     package = debian.download(package_name(config))
     boot = debian.unpack(package) / "boot"
     packed = sorted(boot.glob("xen-*-amd64.gz"))
@@ -47,4 +67,24 @@ def resolve(config: XenConfig) -> Xen:
     image = boot / packed[-1].name.removesuffix(".gz")
     if not image.exists():
         write_atomic(image, gzip.decompress(packed[-1].read_bytes()))
-    return Xen(image, package.name, package.version)
+    return Xen(image, package.name, package.version, config.args)
+
+
+def _from_file(path: Path, args: str) -> Xen:
+    """A hypervisor of the user's; UserError when QEMU could not load it."""
+    try:
+        content = path.read_bytes()
+        if content.startswith(_GZIP):
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"xen.file: {path} cannot be read ({error})") from None
+    if not content.startswith(_ELF32):
+        raise UserError(
+            f"xen.file: {path} is no 32-bit ELF file: give Xen's own `xen` or `xen.gz`, "
+            "not xen-syms or xen.efi"
+        )
+    image = cache_dir() / "xen" / f"{sha256_of(content)[:16]}.elf"
+    if not image.exists():
+        image.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(image, content)
+    return Xen(image, "file", path.name, args, {"file": str(path)})

@@ -31,12 +31,13 @@ if TYPE_CHECKING:
 ROW = "Xen host"
 
 
-def nested_host(config: LabConfig, supplies: Supplies) -> NestedHost:
-    """The managed host for a configuration; nothing is started."""
+def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedHost:
+    """The managed host for a configuration, with a Xen by name; nothing is started."""
     from lab.host import HostPlan, NestedHost
 
     if supplies.image is None:
         raise LabError("the dom0 image was not made")
+    found = supplies.hypervisor(xen)
     return NestedHost(
         HostPlan(
             qemu=str(supplies.qemu.path),
@@ -44,7 +45,8 @@ def nested_host(config: LabConfig, supplies: Supplies) -> NestedHost:
             memory_mib=config.host.memory_mib,
             vcpus=config.host.vcpus,
             image=supplies.image,
-            xen_args=config.xen.args,
+            xen_args=config.xens[xen].args if xen else config.xen.args,
+            xen=found.image if found and (xen or not config.xen.packaged) else None,
             libvirt_uri=config.host.libvirt_uri,
         )
     )
@@ -59,10 +61,22 @@ class XenHost:
     run: RunFolder
     board: Board
     stop_asked: threading.Event
+    xen: str = ""  # a name from xens
 
     def __post_init__(self) -> None:
         self._nested: NestedHost | None = None
         self._real: Shell | None = None
+
+    @property
+    def _row(self) -> str:
+        return f"{ROW} {self.xen}".strip()
+
+    @property
+    def evidence(self) -> Path:
+        """host/ of the run's folder; a named Xen has its own folder in it."""
+        folder = self.run.host / self.xen
+        folder.mkdir(exist_ok=True)
+        return folder
 
     @property
     def emulated(self) -> bool:
@@ -99,12 +113,12 @@ class XenHost:
             ready(self._real)
             self.board.done(ROW, None, "connected", None)
             return
-        self._nested = nested_host(self.config, self.supplies)
+        self._nested = nested_host(self.config, self.supplies, self.xen)
         began = time.monotonic()
         try:
             self._nested.start(
                 Deadline(host.READY_SECONDS),
-                lambda state: self.board.state(ROW, state),
+                lambda state: self.board.state(self._row, state),
                 self.stop_asked.is_set,
             )
         finally:
@@ -112,8 +126,8 @@ class XenHost:
         if self._nested.reused:
             guest.destroy_leftovers(self.shell)
         how = "taken over" if self._nested.reused else "booted"
-        self.run.time(f"Xen host {how}", time.monotonic() - began)
-        self.board.done(ROW, None, "ready", None)
+        self.run.time(f"{self._row} {how}", time.monotonic() - began)
+        self.board.done(self._row, None, "ready", None)
 
     def check(self) -> None:
         """Before each guest: it is still the Xen that we started."""
@@ -125,7 +139,7 @@ class XenHost:
         from playbooks.collect import collect
 
         with contextlib.suppress(LabError):
-            collect(self.shell, self.run.host)
+            collect(self.shell, self.evidence)
 
     def stop(self, keep: bool) -> None:
         """End a nested host unless somebody asked to keep it; its console stays in the run."""
@@ -144,10 +158,10 @@ class XenHost:
     def _keep_console(self) -> None:
         if self._nested is not None and self._nested.console.is_file():
             content = self._nested.console.read_bytes()
-            write_atomic(self.run.host / "xen-console.log", content)
+            write_atomic(self.evidence / "xen-console.log", content)
             domain = self._nested.folder / "domain.xml"
             if domain.is_file():
-                shutil.copy(domain, self.run.host / "domain.xml")
+                shutil.copy(domain, self.evidence / "domain.xml")
 
 
 class HostPlace:

@@ -1,0 +1,25 @@
+"""What the parts of lab.yaml's shape share."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# One line, no quotes or commas: these words go into QEMU's -initrd string and xl's configuration.
+_ARGS = re.compile(r"[A-Za-z0-9_.,:=/+@ -]*")
+Args = Annotated[str, Field(description="Words added to the kernel's command line.")]
+
+
+class Model(BaseModel):
+    """A mapping of lab.yaml: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def check_args(value: str) -> str:
+    """Boot arguments as they are; ValueError when they hold what could break a command line."""
+    if not _ARGS.fullmatch(value):
+        raise ValueError("boot arguments may hold letters, digits and _.,:=/+@- only, on one line")
+    return value
