@@ -230,8 +230,8 @@ case "$*" in
   *indextargets*) echo "http://archive.invalid/debian/ stable main";
                   echo "http://archive.invalid/debian/ stable main" ;;
   *showsrc*) printf 'Package: xen\\nVersion: 2-1\\n\\nPackage: xen\\nVersion: 10-1\\n' ;;
-  *source*=10-1*) echo "E: Failed to fetch: 404  Not Found"; exit 100 ;;
-  *source*) touch xen_2-1.dsc xen_2.orig.tar.xz ;;
+  *--download-only*=10-1*) echo "E: Failed to fetch: 404  Not Found"; exit 100 ;;
+  *--download-only*) touch xen_2-1.dsc xen_2.orig.tar.xz ;;
 esac
 """
     for name in ("apt-get", "apt-cache"):
