@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 from junit_xml import TestCase, TestSuite, to_xml_report_string
 
 from lab.cellverdict import CellVerdict
 from lab.verdict import Verdict
 
 
-def junit(name: str, cells: list[CellVerdict]) -> str:
+@dataclass(frozen=True)
+class Case:
+    """A JUnit case that is no cell. ``kind`` None: it passes."""
+
+    name: str
+    group: str
+    kind: Literal["failure", "error", "skipped"] | None
+    message: str
+
+
+def junit(name: str, cells: list[CellVerdict], more: Sequence[Case] = ()) -> str:
     """JUnit XML: a case per cell; with an expectation it passes when the cell shows it."""
-    suite = TestSuite(name, [_case(cell) for cell in cells])
+    cases = [*(_case(cell) for cell in cells), *(_other(case) for case in more)]
+    suite = TestSuite(name, cases)
     text: str = to_xml_report_string([suite])
     return text
+
+
+def _other(given: Case) -> TestCase:
+    case = TestCase(given.name, classname=given.group)
+    case.stdout = given.message
+    if given.kind == "failure":
+        case.add_failure_info(message=given.message)
+    elif given.kind == "error":
+        case.add_error_info(message=given.message)
+    elif given.kind == "skipped":
+        case.add_skipped_info(message=given.message)
+    return case
 
 
 def _case(cell: CellVerdict) -> TestCase:

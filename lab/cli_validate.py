@@ -1,0 +1,68 @@
+"""`lab validate`: a patch, tried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(validate)
+
+
+def validate(
+    tree: Annotated[Path | None, typer.Option(help="A kernel source tree.")] = None,
+    rev: Annotated[
+        str | None, typer.Option(help="Its revision, by git; as the tree lies by default.")
+    ] = None,
+    patch: Annotated[
+        Path | None, typer.Option(help="A diff, series, mbox, or mail with a diff in its text.")
+    ] = None,
+    fuzz: Annotated[
+        int, typer.Option(min=0, max=3, help="Context lines that may differ, at a hunk's ends.")
+    ] = 0,
+    loose: Annotated[
+        bool, typer.Option("--ignore-whitespace", help="Fit the patch whatever its white space.")
+    ] = False,
+    cell: Annotated[
+        list[str] | None,
+        typer.Option(help="KIND or KIND~VARIATION, repeated; all kinds by default."),
+    ] = None,
+    unpatched: Annotated[
+        Path | None, typer.Option(help="Instead of tree and patch: the kernel without it ...")
+    ] = None,
+    patched: Annotated[Path | None, typer.Option(help="... and the kernel with it.")] = None,
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration.")] = Path(
+        "lab.yaml"
+    ),
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with one that was cut off, by its folder.")
+    ] = None,
+) -> None:
+    """Does a patch fix it and break nothing else?
+
+    Exits 0 FIXES, 3 VACUOUS, 4 LAB_ERROR, 5 BREAKS, 6 DOES NOT FIX.
+    """
+    import shlex
+    import sys
+
+    from lab import validate as module
+    from lab.config import load
+    from lab.errors import UserError
+
+    if resume is not None:
+        raise typer.Exit(module.resume(resume))
+    if (tree is None) != (patch is None) or (unpatched is None) != (patched is None):
+        raise UserError("give --tree and --patch, or --unpatched and --patched, both of a pair")
+    if (tree is None) == (unpatched is None):
+        raise UserError("give a patch (--tree, --patch) or two kernels (--unpatched, --patched)")
+    repeat = shlex.join(["lab", *sys.argv[1:]])
+    request = module.Request(
+        tree=tree, rev=rev, patch=patch, fuzz=fuzz, loose=loose,
+        images=(unpatched, patched) if unpatched and patched else None,
+        kinds=tuple(cell or ()),
+    )  # fmt: skip
+    raise typer.Exit(module.validate(load(config), config, request, repeat))
