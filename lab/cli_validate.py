@@ -31,6 +31,14 @@ def validate(
         list[str] | None,
         typer.Option(help="KIND or KIND~VARIATION, repeated; all kinds by default."),
     ] = None,
+    xen: Annotated[
+        str | None,
+        typer.Option(help="For a patch to Xen: a Debian source package (xen) or a Xen tree."),
+    ] = None,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(help="With --xen: kernels by name, repeated, the affected one first."),
+    ] = None,
     unpatched: Annotated[
         Path | None, typer.Option(help="Instead of tree and patch: the kernel without it ...")
     ] = None,
@@ -55,14 +63,19 @@ def validate(
 
     if resume is not None:
         raise typer.Exit(module.resume(resume))
-    if (tree is None) != (patch is None) or (unpatched is None) != (patched is None):
-        raise UserError("give --tree and --patch, or --unpatched and --patched, both of a pair")
-    if (tree is None) == (unpatched is None):
-        raise UserError("give a patch (--tree, --patch) or two kernels (--unpatched, --patched)")
+    given = [tree is not None, xen is not None, unpatched is not None]
+    if (
+        sum(given) != 1
+        or (patch is None) == (unpatched is None)
+        or ((unpatched is None) != (patched is None))
+    ):
+        raise UserError(
+            "give --tree and --patch, or --xen, --patch and --kernel, or --unpatched and --patched"
+        )
     repeat = shlex.join(["lab", *sys.argv[1:]])
     request = module.Request(
         tree=tree, rev=rev, patch=patch, fuzz=fuzz, loose=loose,
         images=(unpatched, patched) if unpatched and patched else None,
-        kinds=tuple(cell or ()),
+        xen=xen, kernels=tuple(kernel or ()), kinds=tuple(cell or ()),
     )  # fmt: skip
     raise typer.Exit(module.validate(load(config), config, request, repeat))

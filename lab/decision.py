@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -32,17 +33,22 @@ class Outcome(Enum):
 _EXIT = {"FIXES": 0, "VACUOUS": 3, "LAB_ERROR": 4, "BREAKS": 5, "DOES NOT FIX": 6}
 
 
+def in_question(name: str) -> bool:
+    """Whether the bug can be in a cell of that name at all."""
+    return re.split("[~-]", name)[0] in _ASKED
+
+
 @dataclass(frozen=True)
 class Pair:
     """A cell without the patch and with it. None: impossible, such as PVH on an old kernel."""
 
-    name: str  # KIND or KIND~VARIATION
+    name: str  # begins with the kind of guest: KIND, KIND~VARIATION, KIND-KERNEL
     before: Verdict | None
     after: Verdict | None
 
     @property
     def asked(self) -> bool:
-        return self.name.partition("~")[0] in _ASKED
+        return in_question(self.name)
 
     @property
     def effect(self) -> str:

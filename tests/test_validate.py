@@ -21,17 +21,16 @@ from lab.errors import UserError
 from lab.evidence import RunFolder
 from lab.judge import TrialVerdict
 from lab.plan import Cell, cells
-from lab.validate import Request, Subject
+from lab.validate import Request
 from lab.verdict import Verdict
+from lab.xenconfig import XenConfig
 
 SEED = Path(__file__).parent / "patches" / "xen-devel-cr0-ts.txt"
 CLEAN, VACUOUS, CRASHED = Verdict.CLEAN, Verdict.VACUOUS, Verdict.CRASHED
 CORRUPTS, LAB_ERROR = Verdict.CORRUPTS, Verdict.LAB_ERROR
 TEXT = "kernels: {other: {control: bad}}\nvariations: {2vcpu: {vcpus: 2}}\n"
 CONFIG = parse(TEXT, Path("/somewhere/lab.yaml"))
-IMAGES = Subject(
-    Request(), "a patch", KernelConfig(image=Path("/old")), KernelConfig(image=Path("/new"))
-)
+OLD, NEW = KernelConfig(image=Path("/old")), KernelConfig(image=Path("/new"))
 
 
 def found(guest: str, kernel: str, verdict: Verdict | None, *trials: Verdict) -> CellVerdict:
@@ -48,17 +47,46 @@ def both(guest: str, before: Verdict | None, after: Verdict | None) -> list[Cell
     ]
 
 
+def rows(outcomes: list[CellVerdict]) -> list[tuple[str, CellVerdict, CellVerdict]]:
+    pairs = zip(outcomes[::2], outcomes[1::2], strict=True)
+    return [(before.cell.guest, before, after) for before, after in pairs]
+
+
 # The plan
 
 
 def test_both_kernels_in_all_kinds_side_by_side() -> None:
-    made = validate.configured(CONFIG, IMAGES, ["native", "dom0", "pv~2vcpu"])
+    names = validate._names(
+        Request(images=(Path(), Path()), kinds=("native", "dom0", "pv~2vcpu")), CONFIG
+    )
+    made = validate.of_kernels(CONFIG, names, OLD, NEW)
     assert list(made.kernels) == ["unpatched", "patched"]
     assert [(cell.id, cell.expect) for cell in cells(made)] == [
         ("native-unpatched", None), ("native-patched", None),
         ("dom0-unpatched", "corrupts"), ("dom0-patched", None),
         ("pv-unpatched~2vcpu", "corrupts"), ("pv-patched~2vcpu", None),
     ]  # fmt: skip
+
+
+def test_a_patch_to_xen_is_tried_under_several_kernels() -> None:
+    config = parse("kernels: {a: {control: bad}, b: {control: fixed}}", Path("/lab.yaml"))
+    request = Request(xen="xen", patch=SEED, kernels=("b", "a"), kinds=("native", "dom0", "pvh"))
+    names = validate._names(request, config)
+    assert [name for name, _, _ in names] == ["dom0-b", "pvh-b", "dom0-a", "pvh-a"]
+    plain, patched = XenConfig(source="xen"), XenConfig(source="xen", patches=[SEED])
+    made = cells(validate.of_xens(config, names, "b", plain, patched))
+    assert [(cell.id, cell.xen, cell.expect) for cell in made][:3] == [
+        ("dom0-b~unpatched", "unpatched", "corrupts"), ("dom0-b~patched", "patched", None),
+        ("pvh-b~unpatched", "unpatched", None),
+    ]  # fmt: skip
+    assert all(cell.expect is None for cell in made[4:])
+    for wrong, words in (
+        (replace(request, kernels=("c",)), "--kernel c: should be names under 'kernels:'"),
+        (replace(request, kernels=()), "--kernel : should be names"),
+        (replace(request, fuzz=1), "one to Xen must fit"),
+    ):
+        with pytest.raises(UserError, match=words):
+            validate._names(wrong, config)
 
 
 def test_each_round_is_one_boot_more() -> None:
@@ -95,7 +123,7 @@ def test_each_round_is_one_boot_more() -> None:
 def test_it_ends_when_a_round_more_would_tell_nothing(
     outcomes: list[CellVerdict], number: int, wanted: bool
 ) -> None:
-    assert validate.enough(outcomes, number, 12) is wanted
+    assert validate.enough(rows(outcomes), number, 12) is wanted
 
 
 # The whole, with an experiment that fails on request
@@ -240,7 +268,8 @@ def test_cells_that_make_no_sense(place: Path, kinds: tuple[str, ...], words: st
 @pytest.mark.parametrize(
     "words",
     [[], ["--tree", "x"], ["--patch", "x"], ["--patched", "x"],
-     ["--tree", "x", "--patch", "y", "--patched", "z", "--unpatched", "a"]],
+     ["--tree", "x", "--patch", "y", "--patched", "z", "--unpatched", "a"],
+     ["--xen", "xen"], ["--xen", "xen", "--tree", "x", "--patch", "y"]],
 )  # fmt: skip
 def test_half_a_request_is_refused(words: list[str]) -> None:
     done = CliRunner().invoke(app, ["validate", *words])
@@ -252,9 +281,8 @@ def test_half_a_request_is_refused(words: list[str]) -> None:
 
 def test_the_page_is_fit_for_a_mail() -> None:
     pairs = [*both("pv", CORRUPTS, CLEAN), *both("native", CLEAN, CLEAN), *both("pvh", None, None)]
-    rows = validate.paired(pairs)
     text = validatetext.page(
-        "x86/fpu: a title", validate.judged(pairs), rows, {"tree": "/a/tree at v4.1"},
+        "x86/fpu: a title", validate.judged(rows(pairs)), rows(pairs), {"tree": "/a/tree at v4.1"},
         ["hunk 1 of traps.c: its header was broken"], "lab validate --tree /a/tree",
     )  # fmt: skip
     assert text.startswith("FIXES: x86/fpu: a title\n")
@@ -270,7 +298,7 @@ def test_the_page_is_fit_for_a_mail() -> None:
 def test_only_a_fix_is_to_be_signed() -> None:
     for before, after in ((CORRUPTS, CORRUPTS), (CLEAN, CLEAN), (CORRUPTS, CRASHED)):
         pairs = both("pv", before, after)
-        text = validatetext.page("t", validate.judged(pairs), validate.paired(pairs), {}, [], "r")
+        text = validatetext.page("t", validate.judged(rows(pairs)), rows(pairs), {}, [], "r")
         assert "Tested-by" not in text
         assert "so it was" in text or after is CORRUPTS or before is CLEAN
 
@@ -286,7 +314,7 @@ def test_junit_tells_the_outcome() -> None:
         (CORRUPTS, LAB_ERROR),
     ):  # fmt: skip
         pairs = both("pv", before, after)
-        decision = validate.judged(pairs)
+        decision = validate.judged(rows(pairs))
         seen.add(decision.outcome)
         root = ET.fromstring(validatetext.junit(decision, pairs))
         (case,) = root.findall(".//testcase[@name='the patch']")

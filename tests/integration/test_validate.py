@@ -1,0 +1,86 @@
+"""A patch validated for real: both control kernels stand for a tree without and with the fix."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.control import control_kernel
+from lab.files import PROJECT
+
+pytestmark = pytest.mark.boots
+_DEADLINE = 3600  # generous: a cold cache builds two kernels first
+# One kernel in a thousand as bad as the control may pass: enough to tell the outcomes apart.
+_CONFIG = "kernels: {any: {control: bad}}\nconfidence: {level: 1.0e-3}\n"
+
+
+@pytest.fixture(scope="module")
+def kernels() -> dict[str, Path]:
+    return {state: control_kernel(state, lambda _: None).image for state in ("bad", "fixed")}
+
+
+def lab(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    (folder / "lab.yaml").write_text(_CONFIG)
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "validate", "-c", str(folder / "lab.yaml"), *words],
+        cwd=PROJECT, capture_output=True, text=True, timeout=_DEADLINE, check=False,
+    )  # fmt: skip
+    print(done.stdout, done.stderr)
+    return done
+
+
+def validated(folder: Path, before: Path, after: Path, *kinds: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and validate.json, the run's folder among it."""
+    words = [word for kind in kinds for word in ("--cell", kind)]
+    done = lab(folder, "--unpatched", str(before), "--patched", str(after), *words)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("evidence"))
+    run = Path(line.split()[1])
+    return done.returncode, {**json.loads((run / "validate.json").read_text()), "folder": run}
+
+
+def test_the_fix_fixes(tmp_path: Path, kernels: dict[str, Path]) -> None:
+    code, found = validated(tmp_path, kernels["bad"], kernels["fixed"], "dom0", "native")
+    assert (code, found["outcome"]) == (0, "FIXES")
+    assert found["cells"] == [
+        {"cell": "dom0", "effect": "fixed"}, {"cell": "native", "effect": "still clean"},
+    ]  # fmt: skip
+    page = (found["folder"] / "validate.txt").read_text()
+    assert "Tested-by: " in page
+    assert found["rounds"] >= 3
+    assert not ET.parse(found["folder"] / "junit.xml").findall(".//failure")
+    again = subprocess.run(
+        [sys.executable, "-m", "lab", "verify", str(found["folder"])],
+        cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "derived again alike" in again.stdout
+    assert again.returncode == 0
+
+
+def test_no_fix_does_not_fix(tmp_path: Path, kernels: dict[str, Path]) -> None:
+    code, found = validated(tmp_path, kernels["bad"], kernels["bad"], "dom0")
+    assert (code, found["outcome"]) == (6, "DOES NOT FIX")
+    assert found["rounds"] == 1
+
+
+def test_nothing_to_fix_is_vacuous(tmp_path: Path, kernels: dict[str, Path]) -> None:
+    code, found = validated(tmp_path, kernels["fixed"], kernels["fixed"], "dom0")
+    assert (code, found["outcome"]) == (3, "VACUOUS")
+
+
+def test_a_kernel_that_does_not_boot_any_more_is_broken(
+    tmp_path: Path, kernels: dict[str, Path]
+) -> None:
+    content = bytearray(kernels["fixed"].read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64)  # within the compressed kernel
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(content)
+    code, found = validated(tmp_path, kernels["bad"], damaged, "dom0")
+    assert (code, found["outcome"]) == (5, "BREAKS")
+    assert found["reason"] == "dom0 was CORRUPTS, is CRASHED"
