@@ -33,7 +33,7 @@ def _check_name(name: str) -> str:
 # What the stress program takes besides the keys of StressConfig (repro/README.md).
 STRESS_SETTINGS = (
     "openers", "victims", "opener_us", "hold_us", "victim_us", "naps", "prio", "pressure",
-    "opener_cpu", "victim_cpu",
+    "opener_cpu", "victim_cpu", "parent_fpu", "steady", "witness",
 )  # fmt: skip
 _PLACES = ("any", "spread")  # besides a vCPU's number
 Settings = dict[str, int | str]

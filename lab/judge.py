@@ -146,11 +146,23 @@ def _notes(facts: TrialFacts, transcript: Transcript, console: bytes) -> list[st
         notes.append("this kernel has no lazy FPU mode: a first use does not trap")
     if env and _ALLOCATION_GONE <= _release(env) < _LAZY_GONE and not facts.control:
         notes.append("this kernel's #NM does not allocate: it has no window by construction")
+    counted = transcript.last("allocations")
+    if counted and not _agrees(counted):
+        notes.append(
+            f"the kernel counted {counted.number('counted')} allocations in #NM, "
+            f"the program {counted.number('windows')} windows"
+        )
     if _BAD_STATE.search(console):
         notes.append("the kernel met a bad FPU state (XRSTOR faulted): not the #NM window")
     if not facts.control and _NM_WARNING.search(console):
         notes.append("the kernel warned in #NM (see the console)")
     return notes
+
+
+def _agrees(counted: Record) -> bool:
+    """The kernel counts every window, and the first use of each other process of the program."""
+    extra = counted.number("counted") - counted.number("windows")
+    return 0 <= extra <= counted.number("others")
 
 
 def _death(
@@ -223,6 +235,14 @@ def _idle_roles(transcript: Transcript) -> str | None:
     end = transcript.last("end")
     if end is None:
         return None
+    if end.number("inherited"):
+        return (
+            f"the openers' parent had used the FPU: {end.number('inherited')} first uses of its "
+            "children opened no window"
+        )
+    counted = transcript.last("allocations")
+    if counted and counted.number("windows") and not counted.number("counted"):
+        return "no window at all: the kernel itself counted no allocation in #NM"
     if end.fields.get("victim_checks") == "0":
         return "the victims never ran: only openers checked their registers"
     return None

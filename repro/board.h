@@ -10,6 +10,7 @@ enum { FINDINGS = 50 };
 struct board {
 	u32 attempts;             /* first FPU instructions about to be executed */
 	u32 windows;              /* ... and completed */
+	u32 inherited;            /* first uses of children whose parent had used the FPU */
 	u32 lost;                 /* opener children that ended by a signal, or fork failures */
 	u32 checks[ROLES];        /* by role */
 	u32 corruptions[ROLES];   /* failed checks, by role */

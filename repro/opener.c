@@ -8,7 +8,7 @@ bool opener_check(const struct settings *settings, const struct owner *owner,
 {
 	board_count(&board->attempts);
 	check_load(owner); /* the first FPU instruction of this process: the window */
-	board_count(&board->windows);
+	board_count(settings->parent_fpu ? &board->inherited : &board->windows);
 	if (settings->hold_us)
 		sys_sleep(settings->hold_us);
 	else
@@ -23,7 +23,8 @@ NORETURN static void child(const struct settings *settings, struct board *board,
 	struct finding finding = { .complete = 0 };
 	const bool passes = opener_check(settings, owner, &damage, board, &finding);
 
-	board_check(board, OPENER, passes ? NULL : &finding);
+	if (!settings->witness)
+		board_check(board, OPENER, passes ? NULL : &finding);
 	sys_exit(0);
 }
 
@@ -43,6 +44,8 @@ void opener_run(const struct settings *settings, struct board *board, u32 id)
 	struct random random = random_seeded(settings->seed, OPENER, id);
 	struct owner owner = { OPENER, id, 0 };
 
+	if (settings->parent_fpu)
+		check_load(&owner); /* its children are born with an FPU area */
 	for (;;) {
 		owner.serial++;
 		if (!lives_and_ends(settings, board, &owner)) {

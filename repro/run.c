@@ -1,7 +1,9 @@
 /* run.c - start the roles, watch, end, tell. */
 #include "run.h"
 
+#include "allocations.h"
 #include "board.h"
+#include "priority.h"
 #include "record.h"
 #include "roles.h"
 #include "selftest.h"
@@ -14,8 +16,7 @@ enum {
 	SECOND = 1000000,
 	PATIENCE = 4, /* times the length, when windows are rare */
 	FAREWELL = 2000000,     /* us to wait for killed roles */
-	ROLE_PROCESSES = 64 + 64 + 1,
-	SUPERVISOR_PRIO = 95,   /* above every victim: they must not delay the end */
+	ROLE_PROCESSES = 64 + 64 + 64 + 1,
 	END_COPIES = 3,
 };
 
@@ -25,6 +26,7 @@ struct run {
 	struct board *board;
 	u64 begun;
 	u32 reported; /* findings written */
+	long allocations; /* as the kernel had counted them when the openers began */
 	int child[ROLE_PROCESSES];
 	u32 children;
 	const char *status, *reason;
@@ -90,6 +92,21 @@ static const char *vacuous(const struct run *run)
 	return text_equal(run->environment->fpu, "eager") ? "eager" : "no";
 }
 
+/* The kernel's own count beside ours: whoever else used the FPU first is in it too. */
+static void put_allocations(const struct run *run)
+{
+	const long now = allocations_in_nm();
+	struct record record;
+
+	if (run->allocations < 0 || now < run->allocations)
+		return;
+	record_begin(&record, "allocations");
+	record_number(&record, "counted", (u32)(now - run->allocations));
+	record_number(&record, "windows", board_read(&run->board->windows));
+	record_number(&record, "others", run->children);
+	record_write(&record);
+}
+
 static void put_end(const struct run *run)
 {
 	const struct board *board = run->board;
@@ -104,6 +121,7 @@ static void put_end(const struct run *run)
 		record_word(&record, "reason", run->reason);
 		record_word(&record, "vacuous", vacuous(run));
 		record_number(&record, "attempts", board_read(&board->attempts));
+		record_number(&record, "inherited", board_read(&board->inherited));
 		record_number(&record, "lost", board_read(&board->lost));
 		record_number(&record, "victim_checks", board_read(&board->checks[VICTIM]));
 		record_number(&record, "opener_checks", board_read(&board->checks[OPENER]));
@@ -172,7 +190,7 @@ static bool start_roles(struct run *run)
 {
 	return start_role(run, OPENER, run->settings->openers) &&
 	       start_role(run, INJECTED, run->settings->pressure ? 1 : 0) &&
-	       start_role(run, VICTIM, run->settings->victims);
+	       start_role(run, VICTIM, run->settings->victims + run->settings->steady);
 }
 
 static bool one_of_ours(const struct run *run, int pid)
@@ -272,29 +290,6 @@ static bool pinnable(const struct run *run, u32 place)
 	return status == 0;
 }
 
-/* As an ordinary user real-time priority is refused: the run goes on, and says so. */
-static void put_sched(const struct run *run)
-{
-	struct record record;
-	bool fifo = run->settings->prio && sys_schedule(SUPERVISOR_PRIO);
-	const char *throttling = "kept";
-	char limit[24];
-
-	if (sys_getpid() == 1 &&
-	    sys_write_file("/proc/sys/kernel/sched_rt_runtime_us", "-1\n"))
-		throttling = "off";
-	else if (sys_read_file("/proc/sys/kernel/sched_rt_runtime_us", limit,
-			       sizeof(limit)) < 0)
-		throttling = "unknown";
-	else if (text_after(limit, "-1"))
-		throttling = "off";
-	record_begin(&record, "sched");
-	record_word(&record, "fifo",
-		    fifo ? "yes" : run->settings->prio ? "refused" : "unwanted");
-	record_word(&record, "throttling", throttling);
-	record_write(&record);
-}
-
 static int judge(const struct run *run)
 {
 	if (text_equal(run->status, "error"))
@@ -325,13 +320,15 @@ static void do_run(struct run *run)
 		ends(run, "error", "no_such_cpu");
 		return;
 	}
-	put_sched(run);
+	priority_raise(run->settings);
+	run->allocations = allocations_in_nm();
 	if (start_roles(run))
 		watch(run);
 	else
 		ends(run, "error", "fork");
 	end_roles(run);
 	put_findings(run);
+	put_allocations(run);
 	if (text_equal(run->status, "ok") && injection_missed(run))
 		ends(run, "error", "injection_missed");
 }

@@ -29,6 +29,9 @@ static const struct setting table[] = {
 	{ "pressure", AT(pressure), 0, 2000, 0, NUMBER },
 	{ "opener_cpu", AT(opener_cpu), 0, HIGHEST_CPU, 0, PLACE },
 	{ "victim_cpu", AT(victim_cpu), 0, HIGHEST_CPU, 0, PLACE },
+	{ "parent_fpu", AT(parent_fpu), 0, 1, 0, NUMBER },
+	{ "steady", AT(steady), 0, 64, 0, NUMBER },
+	{ "witness", AT(witness), 0, 1, 0, NUMBER },
 	{ "stop", AT(stop), 0, 1000000, 0, NUMBER },
 	{ "inject", AT(inject), 0, 1, 0, NUMBER },
 };

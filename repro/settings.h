@@ -23,6 +23,9 @@ struct settings {
 	u32 pressure;     /* MiB touched and given back over and over; 0: none */
 	u32 opener_cpu;   /* a number, PLACE_ANY, or PLACE_SPREAD: id modulo the vCPUs */
 	u32 victim_cpu;
+	u32 parent_fpu;   /* 1: openers use the FPU before they fork, so that no window opens */
+	u32 steady;       /* more victims, which use the FPU at every wake-up: naps = 1 */
+	u32 witness;      /* 1: only what the steady ones see is counted */
 	u32 stop;         /* end after so many windows with a failed check; 0: never for that */
 	u32 inject;       /* 1: damage patterns on purpose, every detector must fire */
 	u32 given;        /* which were set, one bit each: none may be set twice */

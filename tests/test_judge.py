@@ -10,7 +10,7 @@ import pytest
 from lab.evidence import TrialFolder
 from lab.judge import Ending, TrialFacts, TrialVerdict, judge
 from lab.verdict import Verdict
-from tests.consoles import FOLDER, console
+from tests.consoles import FOLDER, console, record
 
 FACTS = TrialFacts(
     cell="pv-x", trial=1, nonce="cafe", guest="pv", kernel="x", min_windows=100, min_checks=100
@@ -110,6 +110,23 @@ def test_a_kernel_with_another_fix_proves_nothing() -> None:
     unasked = verdict(console(control="fixed"))
     assert unasked.verdict is Verdict.VACUOUS
     assert "says that it is the fixed control kernel" in unasked.reason
+
+
+@pytest.mark.parametrize(
+    ("counted", "verdict_", "note"),
+    [
+        (5004, Verdict.CLEAN, False),
+        (5000, Verdict.CLEAN, False),
+        (4999, Verdict.CLEAN, True),
+        (5006, Verdict.CLEAN, True),
+        (0, Verdict.VACUOUS, True),
+    ],
+)
+def test_the_kernels_own_count_is_held_beside(counted: int, verdict_: Verdict, note: bool) -> None:
+    text = console() + record(9, "allocations", counted=counted, windows=5000, others=5)
+    found = verdict(text)
+    assert found.verdict is verdict_
+    assert any("the kernel counted" in said for said in found.notes) is note
 
 
 def test_an_eager_control_is_said_so() -> None:

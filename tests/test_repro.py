@@ -117,6 +117,24 @@ def test_it_stops_after_so_many_windows(program: Path) -> None:
     assert int(end["attempts"]) >= int(end["windows"])
 
 
+def test_openers_whose_parent_used_the_fpu_open_no_window(program: Path) -> None:
+    code, records = run(program, "parent_fpu=1", "seconds=1", *ANYWHERE)
+    assert code == VACUOUS
+    end = records[-1][1]
+    assert int(end["windows"]) == 0
+    assert int(end["inherited"]) > 0
+    assert end["vacuous"] == "no_windows"
+
+
+def test_only_the_steady_victims_are_heard_as_witnesses(program: Path) -> None:
+    words = ("witness=1", "steady=2", "inject=1", "seconds=2", "victims=1", "openers=1")
+    _, records = run(program, *words, *ANYWHERE)
+    found = [fields for kind, fields in records if kind == "corrupt"]
+    assert found
+    assert {(f["role"], f["id"]) for f in found} <= {("victim", "2"), ("victim", "3")}
+    assert records[-1][1]["opener_checks"] == "0"
+
+
 def test_without_openers_the_run_is_vacuous(program: Path) -> None:
     code, records = run(program, "openers=0", "seconds=1", *ANYWHERE)
     assert code == VACUOUS

@@ -41,6 +41,7 @@ def test_the_control_of_that_run_corrupted(matrix: dict[str, CellVerdict]) -> No
     ("cell", "why"),
     [
         ("dom0-bad~eager", "FPU eager"),
+        ("dom0-bad~parent", "the openers' parent had used the FPU"),
         ("dom0-bad~no-openers", "no window at all"),
         ("native-bad~no-victims", "the victims never ran"),
         ("dom0-carrying", "carries another fix: stts() and clts()"),
