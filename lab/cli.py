@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from lab import cli_replay, cli_validate
+from lab import cli_kernel, cli_replay, cli_validate
 from lab.errors import LabError, UserError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 host_app = typer.Typer(help="The nested Xen host by itself.", no_args_is_help=True)
 app.add_typer(host_app, name="host")
+cli_kernel.add(app)
 cli_replay.add(app)
 cli_validate.add(app)
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from lab.claimconfig import ClaimConfig
 from lab.configbase import Args, Model, check_args
 from lab.errors import UserError
+from lab.kernelconfig import KernelConfig
 from lab.xenconfig import XenConfig
 
 GuestKind = Literal["native", "dom0", "pv", "pvh", "hvm"]
@@ -78,38 +80,6 @@ class HostConfig(Model):
     def _real_needs_address(self) -> HostConfig:
         if self.kind == "real" and not (self.address and self.host_key):
             raise ValueError("a real host needs 'address' and 'host_key'")
-        return self
-
-
-class KernelConfig(Model):
-    """One kernel: exactly one of image, package, deb, control."""
-
-    image: Path | None = Field(None, description="A bzImage; relative to this file.")
-    package: str | None = Field(
-        None, description="A Debian package by name, e.g. linux-image-amd64."
-    )
-    deb: Path | None = Field(None, description="A Debian kernel package as a .deb file.")
-    control: Literal["bad", "fixed"] | None = Field(
-        None, description="The control kernel: with the old mistake, or with the seed's fix."
-    )
-    carries: str | None = Field(
-        None,
-        max_length=200,
-        description="Another fix that this kernel is known to carry, in words: its silence then "
-        "says nothing of what is tried here, and its clean cells are VACUOUS.",
-    )
-    args: Args = ""
-
-    _args = field_validator("args")(check_args)
-
-    @model_validator(mode="after")
-    def _one_source(self) -> KernelConfig:
-        given = [k for k in ("image", "package", "deb", "control") if getattr(self, k) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) if given else "none"
-            raise ValueError(
-                f"a kernel has exactly one of image, package, deb, control; here {found}"
-            )
         return self
 
 
@@ -210,6 +180,9 @@ class LabConfig(Model):
     expect: dict[Expectation, list[str]] = Field(
         default_factory=dict, description="What cells should show, by id or glob."
     )
+    claims: dict[str, ClaimConfig] = Field(
+        default_factory=dict, description="Sentences that the cells try; claims.txt tells."
+    )
 
     @model_validator(mode="after")
     def _known_xens(self) -> LabConfig:
@@ -297,10 +270,7 @@ def _absolute(config: LabConfig, base: Path) -> LabConfig:
         patches = [base / patch.expanduser() for patch in xen.patches]
         return xen.model_copy(update={**based(xen, ("file", "tree")), "patches": patches})
 
-    kernels = {
-        name: kernel.model_copy(update=based(kernel, ("image", "deb")))
-        for name, kernel in config.kernels.items()
-    }
+    kernels = {name: kernel.absolute(base) for name, kernel in config.kernels.items()}
     xens = {name: hypervisor(xen) for name, xen in config.xens.items()}
     changed = {"kernels": kernels, "xen": hypervisor(config.xen), "xens": xens}
     return config.model_copy(update=changed)
@@ -329,11 +299,11 @@ def _unknown(key: str, known: tuple[str, ...]) -> str:
 
 def _keys_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
     """The keys that the model at a location of the document knows."""
-    models: dict[str, type[Model]] = {
+    models: dict[str, type[BaseModel]] = {
         "host": HostConfig, "xen": XenConfig, "xens": XenConfig,
         "kernels": KernelConfig, "guests": GuestsConfig,
         "stress": StressConfig, "confidence": ConfidenceConfig,
-        "variations": VariationConfig, "matrix": MatrixConfig,
+        "variations": VariationConfig, "matrix": MatrixConfig, "claims": ClaimConfig,
     }  # fmt: skip
     model = models[str(location[0])] if location else LabConfig
     return tuple(model.model_fields)

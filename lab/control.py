@@ -17,7 +17,8 @@ from lab.kernelsource import PackageSource
 
 PATCHES = PROJECT / "images" / "control"
 FRAGMENTS = tuple(
-    PROJECT / "images" / "kconfig" / f"{name}.config" for name in ("base", "xen", "lazyfpu")
+    PROJECT / "images" / "kconfig" / f"{name}.config"
+    for name in ("base", "xen", "lazyfpu", "preempt")
 )
 
 

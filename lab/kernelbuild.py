@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab import fixups
 from lab.errors import LabError
 from lab.files import building, cache_dir, locked, require_space, sha256, sha256_of, write_atomic
 from lab.kernel import Kernel
@@ -31,7 +32,17 @@ _REPRODUCIBLE = {
     "KBUILD_BUILD_USER": "lab",
     "KBUILD_BUILD_HOST": "lab",
 }
+# Without these a kernel cannot be what it is built for, whatever its version.
+VITAL = frozenset(
+    f"CONFIG_{name}"
+    for name in ("64BIT", "PRINTK", "BLK_DEV_INITRD", "BINFMT_ELF", "PROC_FS",
+                 "SERIAL_8250_CONSOLE", "XEN", "HVC_XEN", "PREEMPT_VOLUNTARY")
+)  # fmt: skip
 _WANTED = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)")
+
+
+class BuildFailed(LabError):  # noqa: N818 (a finding about the tree rather than a fault)
+    """The kernel does not configure, compile or link. Says the first error."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +56,20 @@ class BuildSpec:
     make_vars: tuple[tuple[str, str], ...] = ()
     compiler: str = "gcc"
     facts: dict[str, str] = field(default_factory=dict)  # more provenance
+    # Any tree: an option that this version does not have is passed over, unless it is vital.
+    any_version: bool = False
 
     def work_key(self) -> str:
         """What an object folder depends on, but for the patches."""
         return sha256_of(
-            _VERSION, self.source.id, self.compiler, _compiler_version(self.compiler),
+            _VERSION, self.source.place, self.compiler, _compiler_version(self.compiler),
             json.dumps(self.make_vars), *(path.read_text() for path in self.fragments),
         )[:16]  # fmt: skip
 
     def key(self) -> str:
-        return sha256_of(self.work_key(), *(path.read_bytes() for path in self.patches))[:16]
+        source = () if self.source.place == self.source.id else (self.source.id,)
+        patches = (path.read_bytes() for path in self.patches)
+        return sha256_of(self.work_key(), *source, *patches)[:16]
 
 
 def build(spec: BuildSpec, report: Report) -> Kernel:
@@ -76,6 +91,7 @@ def _build(spec: BuildSpec, scratch: Path, report: Report) -> None:
         require_space(cache_dir(), _WORK_MIB, f"building {spec.name}")
         log.unlink(missing_ok=True)
         _patched_source(spec, work, log, report)
+        edits = _fixed_up(work)
         _configure(spec, work, log)
         _make(spec, work, log, report)
         obj = work / "obj"
@@ -83,8 +99,9 @@ def _build(spec: BuildSpec, scratch: Path, report: Report) -> None:
         shutil.copy(obj / ".config", scratch / "config")
         shutil.copy(obj / "vmlinux", scratch / "vmlinux")
         shutil.copy(log, scratch / "build.log")
+        shutil.copy(work / "fragments.config", scratch / "fragments.config")
     seconds = round(time.monotonic() - began, 1)
-    provenance = _provenance(spec, scratch, seconds)
+    provenance = _provenance(spec, work, seconds, scratch, edits)
     write_atomic(scratch / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     report(f"built in {seconds:.0f} s")
 
@@ -92,6 +109,7 @@ def _build(spec: BuildSpec, scratch: Path, report: Report) -> None:
 def _patched_source(spec: BuildSpec, work: Path, log: Path, report: Report) -> None:
     """Bring the work folder's source to the wanted patches, touching as few files as possible."""
     source, applied, changing = work / "src", work / "applied", work / "changing"
+    revision = work / "revision"
     if changing.exists() or not source.is_dir():
         # Cut off while it was unpacked or patched: its state is unknown.
         shutil.rmtree(work, ignore_errors=True)
@@ -101,6 +119,15 @@ def _patched_source(spec: BuildSpec, work: Path, log: Path, report: Report) -> N
         source.mkdir()
         spec.source.unpack(source)
         applied.mkdir()
+        revision.write_text(spec.source.id)
+        changing.unlink()
+    elif revision.is_file() and revision.read_text() != spec.source.id:
+        changing.touch()
+        spec.source.move(source)  # which takes patches and fix-ups off, too
+        shutil.rmtree(applied)
+        (work / "fixups").unlink(missing_ok=True)
+        applied.mkdir()
+        revision.write_text(spec.source.id)
         changing.unlink()
     there = sorted(applied.iterdir())
     same = 0
@@ -120,6 +147,15 @@ def _patched_source(spec: BuildSpec, work: Path, log: Path, report: Report) -> N
     changing.unlink()
 
 
+def _fixed_up(work: Path) -> list[str]:
+    """Fix-ups of the work folder's source by name, those of an earlier build included."""
+    stamp = work / "fixups"
+    before = stamp.read_text().split() if stamp.is_file() else []
+    names = list(dict.fromkeys(before + fixups.apply(work / "src")))
+    write_atomic(stamp, "\n".join(names) + "\n")
+    return names
+
+
 def _patch(source: Path, patch: Path, log: Path, *options: str) -> None:
     """Apply without fuzz: a patch that only nearly fits is refused."""
     argv: list[str | Path] = [
@@ -135,17 +171,25 @@ def _patch(source: Path, patch: Path, log: Path, *options: str) -> None:
     try:
         run(argv, cwd=source, log=log)
     except LabError as error:
-        raise LabError(f"{patch.name} does not apply: {error}") from error
+        raise BuildFailed(f"{patch.name} does not apply: {error}") from error
 
 
 def _make_argv(spec: BuildSpec, work: Path) -> list[str]:
+    release = fixups.version(work / "src")
     compiler = f"ccache {spec.compiler}" if shutil.which("ccache") else spec.compiler
+    words = [fixups.compiler_words(release)]
+    headers = fixups.include_folder(work / "src", work / "include", _major(spec.compiler))
+    words += [f"-I{headers}"] if headers else []
+    host = f"{compiler} {fixups.host_words(release)}".strip()
+    compiler = " ".join([compiler, *words]).strip()
     variables = [
         f"{key}={value}" for key, value in {**_REPRODUCIBLE, **dict(spec.make_vars)}.items()
     ]
+    # Relative paths in what is hashed: the same file hits in any cache folder.
     return [
+        "env", f"CCACHE_BASEDIR={work}", "CCACHE_NOHASHDIR=1",
         "make", "-C", str(work / "src"), f"O={work / 'obj'}", "ARCH=x86_64",
-        f"CC={compiler}", f"HOSTCC={compiler}", *variables,
+        f"CC={compiler}", f"HOSTCC={host}", *variables,
     ]  # fmt: skip
 
 
@@ -161,10 +205,15 @@ def _configure(spec: BuildSpec, work: Path, log: Path) -> None:
              for name, value in wanted.items()]  # fmt: skip
     write_atomic(work / "fragments.config", "\n".join(lines) + "\n")
     argv = [*_make_argv(spec, work), f"KCONFIG_ALLCONFIG={work / 'fragments.config'}"]
-    run([*argv, "allnoconfig"], log=log)
+    try:
+        run([*argv, "allnoconfig"], log=log)
+    except LabError as error:
+        raise BuildFailed(f"{spec.name} does not configure: {error}") from error
     missing = not_taken(wanted, config.read_text())
+    if spec.any_version:
+        missing = [line for line in missing if line.partition("=")[0] in VITAL]
     if missing:
-        raise LabError(
+        raise BuildFailed(
             f"the configuration of {spec.name} did not take {', '.join(missing)}: "
             "an option that they depend on is off, or this version does not have them"
         )
@@ -205,11 +254,25 @@ def _make(spec: BuildSpec, work: Path, log: Path, report: Report) -> None:
             report(f"compiling, {files} files done")
 
     jobs = f"-j{cores()}"
-    follow(["nice", *_make_argv(spec, work), jobs, "bzImage"], log=log, line=count)
+    try:
+        follow(["nice", *_make_argv(spec, work), jobs, "bzImage"], log=log, line=count)
+    except LabError as error:
+        first = str(error).removeprefix("nice failed: ")
+        raise BuildFailed(f"{spec.name} does not build: {first}") from error
 
 
-def _provenance(spec: BuildSpec, scratch: Path, seconds: float) -> dict[str, Any]:
-    argv = _make_argv(spec, Path("WORK"))
+def _provenance(
+    spec: BuildSpec, work: Path, seconds: float, scratch: Path, edits: list[str]
+) -> dict[str, Any]:
+    made = shlex.join(_make_argv(spec, work)).replace(str(work), "$PWD")
+    repeat = [
+        *spec.source.again,
+        *(f"patch -d src -p1 < {shlex.quote(str(path))}" for path in spec.patches),
+        *(f"# the lab's fix-up {name} (lab/fixups.py)" for name in edits),
+        "mkdir obj  # and fragments.config, beside this kernel in the cache",
+        f"{made} KCONFIG_ALLCONFIG=$PWD/fragments.config allnoconfig",
+        f"{made} bzImage",
+    ]
     return {
         "source": "built",
         **spec.source.provenance,
@@ -220,9 +283,16 @@ def _provenance(spec: BuildSpec, scratch: Path, seconds: float) -> dict[str, Any
         "sha256": sha256(scratch / "bzImage"),
         "config_sha256": sha256(scratch / "config"),
         "seconds": seconds,
-        "repeat": f"{shlex.join(argv)} bzImage",
+        "fixups": edits,
+        "repeat": repeat,
     }
 
 
 def _compiler_version(compiler: str) -> str:
     return run([compiler, "--version"]).splitlines()[0]
+
+
+def _major(compiler: str) -> int:
+    """The compiler's major version, by which old trees name a header."""
+    found = re.match(r"\d+", run([compiler, "-dumpversion"]))
+    return int(found.group()) if found else 0

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lab import bzimage, debian
 from lab.bzimage import BzImage
-from lab.config import KernelConfig
 from lab.errors import UserError
 from lab.files import sha256
 from lab.kernel import Kernel
+from lab.kernelconfig import KernelConfig
 
 # eagerfpu= exists since 3.7 (5d2bd7009f30) and until 4.8; facts: eager by default on a processor
 # with XSAVEOPT (3.7..4.5) or on every one (4.6..4.8), and an eager kernel has no window.
@@ -51,6 +51,13 @@ def _kernel(name: str, config: KernelConfig, report: Callable[[str], None]) -> K
         from lab.control import control_kernel
 
         return control_kernel(config.control, report)
+    if config.tree is not None:
+        from lab.treekernel import tree_kernel
+
+        return tree_kernel(
+            name, config.tree, config.rev, config.patches, report,
+            fragments=config.fragments, make=config.make, compiler=config.compiler,
+        )  # fmt: skip
     if config.image is not None:
         if not config.image.is_file():
             raise UserError(f"kernels.{name}.image: there is no file {config.image}")

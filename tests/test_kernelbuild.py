@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from pathlib import Path
 
@@ -178,7 +179,10 @@ def test_provenance_says_what_it_was_made_of(tree: Path, tmp_path: Path) -> None
     facts = kernel.provenance
     assert (facts["control"], facts["source_tree"]) == ("bad", str(tree))
     assert list(facts["patches"]) == ["1.patch"]
-    assert "LOCALVERSION=-lab" in facts["repeat"]
+    again = "\n".join(facts["repeat"])
+    assert "LOCALVERSION=-lab" in again
+    assert re.search(r"patch -d src -p1 < \S*/1.patch", again)
+    assert again.endswith("bzImage")
     assert json.dumps(facts)
 
 

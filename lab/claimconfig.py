@@ -1,0 +1,31 @@
+"""The claims of a plan, as lab.yaml's ``claims:`` has them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Showing = Literal["corrupts", "clean", "vacuous", "fewer", "more", "alike"]
+
+
+class ClaimConfig(BaseModel):
+    """A sentence, and what its cells have to show for it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    says: str = Field(description="The claim, in a sentence.")
+    source: str = Field(description="Who says so.")
+    cells: list[str] = Field(min_length=1, description="The cells that try it, by id or glob.")
+    show: Showing = Field(
+        description="What every one of them has to show; fewer, more, alike: hit windows beside "
+        "'than'."
+    )
+    than: str | None = Field(None, description="The cell that rates are held against, by id.")
+    needs: str | None = Field(None, description="What to supply where the cells cannot run.")
+
+    @model_validator(mode="after")
+    def _comparison_has_its_other_side(self) -> ClaimConfig:
+        if (self.show in ("fewer", "more", "alike")) != (self.than is not None):
+            raise ValueError("'than' names a cell exactly when show is fewer, more or alike")
+        return self

@@ -1,0 +1,137 @@
+"""What a plan's cells say of its claims: each an experiment with an expectation. Pure.
+
+A claim HOLDS when its cells show what it says, DOES NOT HOLD when they show otherwise, and is
+OPEN where nothing was shown: a kernel that has to be supplied, a cell that proved nothing.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from lab.cellverdict import CellVerdict
+from lab.claimconfig import ClaimConfig, Showing
+from lab.confidence import Boot, bound, calibrate
+from lab.verdict import Verdict
+
+HOLDS, FAILS, OPEN = "HOLDS", "DOES NOT HOLD", "OPEN"
+_WIDTH = 76
+_PLAIN: dict[Showing, Verdict] = {
+    "corrupts": Verdict.CORRUPTS, "clean": Verdict.CLEAN, "vacuous": Verdict.VACUOUS,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One claim's: verdict (HOLDS, DOES NOT HOLD, OPEN) and what was seen, a line for each cell."""
+
+    name: str
+    claim: ClaimConfig
+    verdict: str
+    seen: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Hit windows of a cell's boots, with its 95 % bounds."""
+
+    rate: float
+    lower: float
+    upper: float
+    boots: int
+    windows: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rate:.3f} of windows hit ({self.lower:.3f} to {self.upper:.3f} at 95 %; "
+            f"{self.windows:,} windows, {self.boots} boots)"
+        )
+
+
+def rate_of(cell: CellVerdict) -> Rate | None:
+    """None where the boots do not give one."""
+    told = [t for t in cell.trials if t.verdict is not Verdict.LAB_ERROR and t.windows]
+    boots = [Boot(t.windows, t.hits) for t in told]
+    windows = sum(boot.windows for boot in boots)
+    found = calibrate(boots)
+    if found is not None:
+        return Rate(found.rate, found.lower, found.upper, found.boots, windows)
+    if boots and not any(boot.hits for boot in boots):
+        return Rate(0.0, 0.0, bound(windows), len(boots), windows)
+    return None
+
+
+def decide(name: str, claim: ClaimConfig, cells: Sequence[CellVerdict]) -> Outcome:
+    """A claim's outcome, from all cells of the run."""
+    named = [c for c in cells if any(fnmatchcase(c.cell.id, glob) for glob in claim.cells)]
+    if not named:
+        return Outcome(name, claim, OPEN, ("none of its cells is in this run",))
+    if claim.than is not None:
+        return _compared(name, claim, named, cells)
+    wanted = _PLAIN[claim.show]
+    seen = tuple(_seen(cell) for cell in named)
+    verdicts = [cell.verdict for cell in named]
+    if any(v is not None and v is not wanted and not _unsettled(v, wanted) for v in verdicts):
+        return Outcome(name, claim, FAILS, seen)
+    shown = all(verdict is wanted for verdict in verdicts)
+    return Outcome(name, claim, HOLDS if shown else OPEN, seen)
+
+
+def _unsettled(verdict: Verdict, wanted: Verdict) -> bool:
+    """Proves neither: our own fault, or a silence that is worth nothing."""
+    return verdict is Verdict.LAB_ERROR or (verdict is Verdict.VACUOUS and wanted is Verdict.CLEAN)
+
+
+def _seen(cell: CellVerdict) -> str:
+    verdict = cell.verdict.value if cell.verdict is not None else "not run"
+    return f"{cell.cell.id}: {verdict}, {cell.reason}"
+
+
+def _compared(
+    name: str, claim: ClaimConfig, named: Sequence[CellVerdict], cells: Sequence[CellVerdict]
+) -> Outcome:
+    base = next((c for c in cells if c.cell.id == claim.than), None)
+    known = rate_of(base) if base else None
+    rates = [(cell, rate_of(cell)) for cell in named]
+    lines = [_measured(cell, rate) for cell, rate in [*rates, *([(base, known)] if base else [])]]
+    if known is None or any(rate is None for _, rate in rates):
+        return Outcome(name, claim, OPEN, tuple(lines))
+    judged = [_relation(claim.show, rate, known) for _, rate in rates if rate is not None]
+    verdict = FAILS if FAILS in judged else OPEN if OPEN in judged else HOLDS
+    return Outcome(name, claim, verdict, tuple(lines))
+
+
+def _measured(cell: CellVerdict, rate: Rate | None) -> str:
+    return f"{cell.cell.id}: {rate}" if rate is not None else _seen(cell)
+
+
+def _relation(show: Showing, rate: Rate, base: Rate) -> str:
+    """By the bounds: where they overlap, fewer and more are not shown, and alike is."""
+    below, above = rate.upper < base.lower, rate.lower > base.upper
+    if show == "alike":
+        return FAILS if below or above else HOLDS
+    wanted, opposite = (below, above) if show == "fewer" else (above, below)
+    return HOLDS if wanted else FAILS if opposite else OPEN
+
+
+def page(title: str, facts: dict[str, str], outcomes: Sequence[Outcome], repeat: str) -> str:
+    """Plain text at 76 columns, to be attached to a mail."""
+    lines = [title, "=" * len(title), ""]
+    for key, value in facts.items():
+        lines += _wrapped(f"{key}: {value}", "  ")
+    for number, outcome in enumerate(outcomes, 1):
+        lines += ["", *_wrapped(f"{number}. {outcome.claim.says} [{outcome.claim.source}]", "   ")]
+        lines.append(f"   {outcome.verdict}")
+        for seen in outcome.seen:
+            lines += _wrapped(f"   - {seen}", "     ")
+        if outcome.verdict == OPEN and outcome.claim.needs:
+            lines += _wrapped(f"   Needs: {outcome.claim.needs}", "     ")
+    lines += ["", "Again:", "", f"  {repeat}", ""]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    plain = "".join(c if c.isprintable() else "?" for c in text)
+    return textwrap.wrap(plain, _WIDTH, subsequent_indent=indent, break_long_words=False)

@@ -1,0 +1,94 @@
+"""What a kernel is: its entry in lab.yaml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from lab.configbase import Args, Model, check_args
+
+SOURCES = ("image", "package", "deb", "control", "tree", "supplied")
+# What only a tree may have, and what it is where nothing is said.
+_OF_A_TREE: dict[str, object] = {
+    "rev": None, "patches": [], "fragments": [], "make": {}, "compiler": "gcc",
+}  # fmt: skip
+_MAKE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_COMPILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
+
+
+class KernelConfig(Model):
+    """One kernel: exactly one of image, package, deb, control, tree, supplied."""
+
+    image: Path | None = Field(None, description="A bzImage; relative to this file.")
+    package: str | None = Field(
+        None, description="A Debian package by name, e.g. linux-image-amd64."
+    )
+    deb: Path | None = Field(None, description="A Debian kernel package as a .deb file.")
+    control: Literal["bad", "fixed"] | None = Field(
+        None, description="The control kernel: with the old mistake, or with the seed's fix."
+    )
+    tree: str | None = Field(
+        None, description="A Linux source tree to build: a folder or a git URL."
+    )
+    supplied: str | None = Field(
+        None, description="What the user shall give by --kernel NAME=BZIMAGE, in words."
+    )
+    rev: str | None = Field(None, description="tree: a git revision; without it, as it lies there.")
+    patches: list[Path] = Field(default_factory=list, description="tree: applied in this order.")
+    fragments: list[Path] = Field(
+        default_factory=list, description="tree: configuration on top of the lab's fragments."
+    )
+    make: dict[str, str] = Field(default_factory=dict, description="tree: more make variables.")
+    compiler: str = Field("gcc", description="tree: such as gcc-11.")
+    carries: str | None = Field(
+        None,
+        max_length=200,
+        description="Another fix that this kernel is known to carry, in words: its silence then "
+        "says nothing of what is tried here, and its clean cells are VACUOUS.",
+    )
+    args: Args = ""
+
+    _args = field_validator("args")(check_args)
+
+    @field_validator("make")
+    @classmethod
+    def _variables(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not _MAKE_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no make variable: KCFLAGS would be one")
+        return value
+
+    @field_validator("compiler")
+    @classmethod
+    def _one_word(cls, value: str) -> str:
+        if not _COMPILER.fullmatch(value):
+            raise ValueError(f"{value!r} is no compiler's name: gcc-11 would be one")
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> KernelConfig:
+        given = [key for key in SOURCES if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none"
+            raise ValueError(f"a kernel has exactly one of {', '.join(SOURCES)}; here {found}")
+        if self.tree is None:
+            extra = [key for key in _OF_A_TREE if getattr(self, key) != _OF_A_TREE[key]]
+            if extra:
+                raise ValueError(f"{extra[0]!r} belongs to a 'tree', this kernel is not built")
+        return self
+
+    def absolute(self, base: Path) -> KernelConfig:
+        """The same with paths made absolute, from the configuration's folder."""
+        change: dict[str, object] = {
+            key: base / value.expanduser()
+            for key in ("image", "deb")
+            if (value := getattr(self, key)) is not None
+        }
+        for key in ("patches", "fragments"):
+            change[key] = [base / path.expanduser() for path in getattr(self, key)]
+        if self.tree is not None and "://" not in self.tree:
+            change["tree"] = str(base / Path(self.tree).expanduser())
+        return self.model_copy(update=change)
