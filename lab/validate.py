@@ -14,11 +14,12 @@ from typing import Any
 
 from lab import patchmail, validatetext
 from lab.cellverdict import CellVerdict
-from lab.config import GUEST_KINDS, KernelConfig, LabConfig, MatrixConfig, VariationConfig
+from lab.config import GUEST_KINDS, LabConfig, MatrixConfig, VariationConfig
 from lab.decision import Decision, Outcome, Pair, decide, in_question
 from lab.errors import UserError
 from lab.evidence import RunFolder
 from lab.files import sha256_of, write_atomic
+from lab.kernelconfig import KernelConfig
 from lab.patchfit import Fitted, FolderTree, GitTree, Tree
 from lab.plan import cell_id, cells
 from lab.terminal import Terminal

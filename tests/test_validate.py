@@ -15,11 +15,12 @@ from typer.testing import CliRunner
 from lab import session, validate, validatetext
 from lab.cellverdict import CellVerdict
 from lab.cli import app
-from lab.config import KernelConfig, LabConfig, parse
+from lab.config import LabConfig, parse
 from lab.decision import Outcome, decide
 from lab.errors import UserError
 from lab.evidence import RunFolder
 from lab.judge import TrialVerdict
+from lab.kernelconfig import KernelConfig
 from lab.plan import Cell, cells
 from lab.validate import Request
 from lab.verdict import Verdict
