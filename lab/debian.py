@@ -7,8 +7,10 @@ hypervisor or a kernel never touches the machine's boot loader. No root is neede
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +18,11 @@ from pathlib import Path
 from lab.errors import LabError, UserError
 from lab.files import building, cache_dir, locked, sha256, write_atomic
 from lab.process import run
+from lab.remember import remembered
 
 _ARCHIVE_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+# What apt answers from: its sources and preferences, the lists, and what is installed.
+_APT_STATE = ("/etc/apt", "/var/lib/apt/lists", "/var/lib/dpkg/status")
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
@@ -46,12 +51,12 @@ def of_file(deb: Path) -> Package:
     return Package(values["Package"], values["Version"], deb, sha256(deb))
 
 
-@functools.cache  # apt takes half a second to answer, and answers alike for as long as we run
+@functools.cache
 def candidate(name: str) -> str:
     """The version apt would take; UserError when the registry does not have the package."""
     if not _NAME.fullmatch(name):
         raise UserError(f"{name!r} is not a Debian package name")
-    for line in run(["apt-cache", "policy", name], env={"LC_ALL": "C"}).splitlines():
+    for line in _ask("policy", name).splitlines():
         if "Candidate:" in line and "(none)" not in line:
             return line.split(":", 1)[1].strip()
     raise UserError(f"apt knows no package {name!r}: check its name, or run `apt-get update` first")
@@ -60,8 +65,17 @@ def candidate(name: str) -> str:
 @functools.cache
 def depends(name: str) -> list[str]:
     """What a package depends on directly: how a meta-package names today's kernel."""
-    output = run(["apt-cache", "depends", name], env={"LC_ALL": "C"})
-    return [line.split(":", 1)[1].strip() for line in output.splitlines() if "Depends:" in line]
+    lines = _ask("depends", name).splitlines()
+    return [line.split(":", 1)[1].strip() for line in lines if "Depends:" in line]
+
+
+def _ask(question: str, name: str) -> str:
+    """What apt-cache says. It takes half a second, and says the same until its files change."""
+    words = ["apt-cache", question, name]
+    program = shutil.which("apt-cache") or "apt-cache"
+    settings = os.environ.get("APT_CONFIG", "")
+    depends = [program, *_APT_STATE, *([settings] if settings else [])]
+    return remembered([*words, program, settings], depends, lambda: run(words, env={"LC_ALL": "C"}))
 
 
 def download(name: str) -> Package:

@@ -25,11 +25,11 @@ from lab.files import (
     cache_dir,
     locked,
     require_space,
-    sha256,
     sha256_of,
     write_atomic,
 )
 from lab.process import follow, run
+from lab.remember import sha256
 
 RECIPE = PROJECT / "images" / "dom0"
 _VERSION = "1"  # of what this module does beside the recipe

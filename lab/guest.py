@@ -6,15 +6,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from lab.config import GuestKind
 from lab.deadline import Deadline
 from lab.errors import LabError
-from lab.files import sha256
 from lab.judge import Ending
-from lab.shell import Shell, Stream
+from lab.remember import sha256
 from lab.watch import Glance, Watch
+
+if TYPE_CHECKING:  # cells without a Xen host need no ssh
+    from lab.shell import Shell, Stream
 
 FOLDER = "/var/lib/lab"
 PREFIX = "lab-"  # of every guest's name

@@ -24,8 +24,9 @@ from lab.deadline import Deadline
 from lab.domainxml import HostSpec, domain_xml
 from lab.domimage import Dom0Image
 from lab.errors import LabError
-from lab.files import cache_dir, sha256, sha256_of, write_atomic
+from lab.files import cache_dir, sha256_of, write_atomic
 from lab.process import run
+from lab.remember import sha256
 from lab.shell import Address, Shell
 
 PREFIX = "xen-fpu-lab-"  # of the domain's name

@@ -23,6 +23,7 @@ from pathlib import Path
 from lab.config import GUEST_KINDS, GuestKind
 from lab.errors import LabError, UserError
 from lab.process import run
+from lab.remember import remembered
 
 OLDEST = (7, 2)
 _BROKEN_SVM = (10, 0)
@@ -74,7 +75,7 @@ def kinds_of(version: tuple[int, ...], chosen: bool = False) -> tuple[tuple[Gues
 def inspect(path: Path, origin: str) -> Qemu:
     """Ask a binary for its version. UserError when it does not run, is no QEMU or too old."""
     try:
-        said = run([path, "--version"], timeout=60)
+        said = _says(path)
     except (LabError, OSError) as error:
         raise UserError(f"{_called(origin)} {path} does not run: {error}") from error
     version = parse_version(said)
@@ -88,6 +89,17 @@ def inspect(path: Path, origin: str) -> Qemu:
         )
     kinds, why = kinds_of(version, chosen=origin == "$LAB_QEMU")
     return Qemu(path, _dotted(version), kinds, why, origin)
+
+
+def _says(path: Path) -> str:
+    """Its --version, remembered while the program stays; a script may stand for anything."""
+
+    def ask() -> str:
+        return run([path, "--version"], timeout=60)
+
+    if not path.is_file() or path.open("rb").read(2) == b"#!":
+        return ask()
+    return remembered(["--version", str(path)], [path], ask)
 
 
 def machines() -> Qemu:

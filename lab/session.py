@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab import __version__, determinism
 from lab.accel import processor
@@ -19,7 +19,6 @@ from lab.deadline import Deadline
 from lab.errors import UserError
 from lab.evidence import FORMAT, RunFolder
 from lab.files import short
-from lab.host import READY_SECONDS, NestedHost
 from lab.plan import Cell, cells, select
 from lab.process import cores
 from lab.run import Run
@@ -28,6 +27,9 @@ from lab.terminal import Terminal
 from lab.trial import CAPSULE
 from lab.verdict import Verdict
 from lab.xenhost import ROW, nested_host
+
+if TYPE_CHECKING:  # what it imports is for cells on a Xen host only
+    from lab.host import NestedHost
 
 
 def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repeat: str) -> int:
@@ -106,6 +108,8 @@ def prepare(config: LabConfig, chosen: list[Cell]) -> None:
 
 def host_start(config: LabConfig) -> None:
     """`lab host start`: boot the nested host, or find it running, and leave it."""
+    from lab.host import READY_SECONDS
+
     terminal = Terminal()
     host = _nested(config, terminal)
     with terminal.progress():

@@ -14,11 +14,12 @@ from lab import determinism, kernels, stress, xen
 from lab.accel import Accel, accelerator
 from lab.config import LabConfig
 from lab.errors import UserError
-from lab.files import cache_dir, require_space, sha256, sha256_of, write_atomic
+from lab.files import cache_dir, require_space, sha256_of, write_atomic
 from lab.kernels import Bootable
 from lab.plan import Cell
 from lab.qemubin import Qemu, qemu
 from lab.ramdisk import ramdisk
+from lab.remember import sha256
 from lab.xen import Xen
 from lab.xenconfig import XenConfig
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from lab import debian
 from lab.errors import LabError, UserError
-from lab.files import cache_dir, sha256, sha256_of, write_atomic
+from lab.files import cache_dir, sha256_of, write_atomic
+from lab.remember import sha256
 from lab.xenconfig import XenConfig
 
 Report = Callable[[str], None]

@@ -21,11 +21,11 @@ from lab.evidence import RunFolder
 from lab.files import write_atomic
 from lab.guest import GuestSpec
 from lab.judge import Ending
-from lab.shell import Address, Shell
 from lab.supplies import Supplies
 
 if TYPE_CHECKING:
     from lab.host import NestedHost
+    from lab.shell import Address, Shell
     from lab.trial import Assignment
 
 ROW = "Xen host"
@@ -96,6 +96,8 @@ class XenHost:
         if self.config.host.guests_at_once == 1:
             yield self.shell
             return
+        from lab.shell import Shell
+
         shell = Shell(self.shell.address)
         try:
             yield shell
@@ -107,6 +109,7 @@ class XenHost:
         from lab import host
 
         if self.config.host.kind == "real":
+            from lab.shell import Shell
             from playbooks.prepare import ready
 
             self._real = Shell(_address(self.config))
@@ -211,6 +214,8 @@ class HostPlace:
 
 
 def _address(config: LabConfig) -> Address:
+    from lab.shell import Address
+
     host = config.host
     identity = host.identity or Path("~/.ssh/id_ed25519")
     path = identity.expanduser()
