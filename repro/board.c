@@ -36,6 +36,13 @@ void board_check(struct board *board, enum role role, const struct finding *fail
 	board_count(&board->checks[role]);
 }
 
+void board_tally(struct tally *tally, bool failed)
+{
+	if (failed)
+		board_count(&tally->corruptions);
+	board_count(&tally->checks);
+}
+
 u32 board_checks(const struct board *board)
 {
 	return board_read(&board->checks[VICTIM]) + board_read(&board->checks[OPENER]);

@@ -7,13 +7,26 @@
 
 enum { FINDINGS = 50 };
 
+/* Checks of victims that are counted by themselves too. */
+enum tally_of {
+	STEADY, /* victims that use the FPU at every wake-up */
+	HALTED, /* a short nap, in which the vCPU halted, was the last thing before the check */
+	TALLIES
+};
+
+struct tally {
+	u32 checks, corruptions;
+};
+
 struct board {
+	u32 ready, go;            /* victims that have used the FPU; now they may begin */
 	u32 attempts;             /* first FPU instructions about to be executed */
 	u32 windows;              /* ... and completed */
 	u32 inherited;            /* first uses of children whose parent had used the FPU */
 	u32 lost;                 /* opener children that ended by a signal, or fork failures */
 	u32 checks[ROLES];        /* by role */
 	u32 corruptions[ROLES];   /* failed checks, by role */
+	struct tally tally[TALLIES];
 	u32 hits;                 /* windows in which a check failed: one each, however many did */
 	u32 last_hit;             /* the window of the last of them, counted from 1; 0: none */
 	u32 pressed;              /* MiB touched by the memory pressure */
@@ -26,6 +39,7 @@ void board_count(u32 *counter);
 u32 board_read(const u32 *counter);
 /* One check and its outcome: NULL when the pattern held. */
 void board_check(struct board *board, enum role role, const struct finding *failed);
+void board_tally(struct tally *tally, bool failed);
 u32 board_checks(const struct board *board);
 u32 board_corruptions(const struct board *board);
 

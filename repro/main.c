@@ -35,6 +35,7 @@
 #include "asm.h"
 #include "environment.h"
 #include "record.h"
+#include "report.h"
 #include "run.h"
 #include "settings.h"
 #include "sys.h"
@@ -80,7 +81,7 @@ static int stress(bool first, char **words)
 	char reason[64];
 
 	if (!read_settings(&settings, first, words, reason)) {
-		run_refused(begun, reason);
+		report_refused(begun, reason);
 		return USAGE;
 	}
 	put_start(&settings, first);

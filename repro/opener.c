@@ -6,9 +6,12 @@
 bool opener_check(const struct settings *settings, const struct owner *owner,
 		  const struct damage *damage, struct board *board, struct finding *finding)
 {
-	board_count(&board->attempts);
+	const bool opens = !settings->parent_fpu;
+
+	if (opens)
+		board_count(&board->attempts);
 	check_load(owner); /* the first FPU instruction of this process: the window */
-	board_count(settings->parent_fpu ? &board->inherited : &board->windows);
+	board_count(opens ? &board->windows : &board->inherited);
 	if (settings->hold_us)
 		sys_sleep(settings->hold_us);
 	else
@@ -44,8 +47,6 @@ void opener_run(const struct settings *settings, struct board *board, u32 id)
 	struct random random = random_seeded(settings->seed, OPENER, id);
 	struct owner owner = { OPENER, id, 0 };
 
-	if (settings->parent_fpu)
-		check_load(&owner); /* its children are born with an FPU area */
 	for (;;) {
 		owner.serial++;
 		if (!lives_and_ends(settings, board, &owner)) {

@@ -16,7 +16,8 @@ bool victim_check(const struct settings *settings, const struct owner *owner,
 
 /*
  * Opener: never uses the FPU itself. It forks children one after the other; the first FPU
- * instruction of each is the MMX load, so each opens exactly one window.
+ * instruction of each is the MMX load, so each opens exactly one window. With parent_fpu=1 the
+ * supervisor has used the FPU: all inherit an area, and there is no window to count.
  */
 NORETURN void opener_run(const struct settings *settings, struct board *board, u32 id);
 bool opener_check(const struct settings *settings, const struct owner *owner,

@@ -14,7 +14,4 @@ enum { CLEAN = 0, USAGE = 2, VACUOUS = 3, OWN_ERROR = 4, CORRUPTS = 6 };
  */
 int run(const struct settings *settings, const struct environment *environment, u64 begun);
 
-/* The last record, three times: one lost line loses nothing. For ends before any run. */
-void run_refused(u64 begun, const char *reason);
-
 #endif

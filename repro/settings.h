@@ -19,13 +19,15 @@ struct settings {
 	u32 hold_us;      /* a child sleeps so long on its pattern; 0: it only yields */
 	u32 victim_us;    /* one nap of a victim, half to one and a half of it */
 	u32 naps;         /* naps between a victim's load and its check */
+	u32 steady;       /* more victims, which use the FPU at every wake-up: naps = 1 */
+	u32 witness;      /* 1: only what the steady ones see is counted */
 	u32 prio;         /* SCHED_FIFO priority of victims; 0: ordinary tasks */
+	u32 opener_prio;  /* ... and of openers: victims of less starve */
+	u32 parent_fpu;   /* 1: the openers' parent has used the FPU, so none opens a window */
+	u32 halt;         /* 1: openers are held back so that the vCPU halts in windows */
 	u32 pressure;     /* MiB touched and given back over and over; 0: none */
 	u32 opener_cpu;   /* a number, PLACE_ANY, or PLACE_SPREAD: id modulo the vCPUs */
 	u32 victim_cpu;
-	u32 parent_fpu;   /* 1: openers use the FPU before they fork, so that no window opens */
-	u32 steady;       /* more victims, which use the FPU at every wake-up: naps = 1 */
-	u32 witness;      /* 1: only what the steady ones see is counted */
 	u32 stop;         /* end after so many windows with a failed check; 0: never for that */
 	u32 inject;       /* 1: damage patterns on purpose, every detector must fire */
 	u32 given;        /* which were set, one bit each: none may be set twice */

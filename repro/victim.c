@@ -1,14 +1,39 @@
 /* victim.c - hold a pattern across sleeps. */
+#include "idle.h"
 #include "random.h"
 #include "roles.h"
 #include "sys.h"
 
-static bool hold(u32 naps, u32 nap_us, struct random *random, const struct owner *owner,
+/*
+ * With halt=1 the openers run for 10 ms and are held back for 10 ms. A nap shorter than this
+ * cannot hold a whole run of theirs: none of them ran between the halt and the nap's end.
+ */
+enum { SHORT_NAP = 5000 };
+
+struct nap {
+	const struct settings *settings;
+	u32 naps, us;
+	bool halted; /* the vCPU halted in the last one, and it was short */
+};
+
+static void nap(struct nap *nap, struct random *random)
+{
+	const bool watched = nap->settings->halt;
+	const u32 halts = watched ? idle_calls(nap->settings->victim_cpu) : 0;
+	const u64 began = watched ? sys_now() : 0;
+
+	sys_sleep(random_around(random, nap->us));
+	if (watched)
+		nap->halted = sys_now() - began < SHORT_NAP &&
+			      idle_calls(nap->settings->victim_cpu) != halts;
+}
+
+static bool hold(struct nap *how, struct random *random, const struct owner *owner,
 		 const struct damage *damage, struct finding *finding)
 {
 	check_load(owner);
-	while (naps--)
-		sys_sleep(random_around(random, nap_us));
+	for (u32 left = how->naps; left--;)
+		nap(how, random);
 	return check_passes(owner, damage, finding);
 }
 
@@ -16,26 +41,46 @@ bool victim_check(const struct settings *settings, const struct owner *owner,
 		  const struct damage *damage, struct finding *finding)
 {
 	struct random random = random_seeded(settings->seed, VICTIM, owner->serial);
+	struct nap how = { settings, settings->naps, 1, false };
 
-	return hold(settings->naps, 1, &random, owner, damage, finding);
+	return hold(&how, &random, owner, damage, finding);
+}
+
+/*
+ * A victim's own first FPU use is a window like any other. It is had before the run begins,
+ * when nobody holds a pattern that it could spoil: the openers' are the only ones in the run.
+ */
+static void get_ready(struct board *board, const struct owner *owner)
+{
+	check_load(owner);
+	board_count(&board->ready);
+	while (!board_read(&board->go))
+		sys_sleep(1000);
 }
 
 void victim_run(const struct settings *settings, struct board *board, u32 id)
 {
-	struct random random = random_seeded(settings->seed, VICTIM, id);
-	struct owner owner = { VICTIM, id, 0 };
 	const bool steady = id > settings->victims;
 	const u32 naps = steady ? 1 : settings->naps;
+	struct random random = random_seeded(settings->seed, VICTIM, id);
+	struct owner owner = { VICTIM, id, 0 };
 
+	get_ready(board, &owner);
 	for (;;) {
+		struct nap how = { settings, naps, settings->victim_us, false };
 		struct finding finding = { .complete = 0 };
 		struct damage damage;
 		bool passes;
 
 		owner.serial++;
 		damage = damage_for(&owner, settings->inject);
-		passes = hold(naps, settings->victim_us, &random, &owner, &damage, &finding);
-		if (steady || !settings->witness)
-			board_check(board, VICTIM, passes ? NULL : &finding);
+		passes = hold(&how, &random, &owner, &damage, &finding);
+		if (settings->witness && !steady)
+			continue;
+		if (steady)
+			board_tally(&board->tally[STEADY], !passes);
+		if (how.halted)
+			board_tally(&board->tally[HALTED], !passes);
+		board_check(board, VICTIM, passes ? NULL : &finding);
 	}
 }

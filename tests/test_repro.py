@@ -123,7 +123,8 @@ def test_openers_whose_parent_used_the_fpu_open_no_window(program: Path) -> None
     end = records[-1][1]
     assert int(end["windows"]) == 0
     assert int(end["inherited"]) > 0
-    assert end["vacuous"] == "no_windows"
+    assert end["vacuous"] == "parent_fpu"
+    assert of(records, "sched")[0]["openers_parent"] == "fpu"
 
 
 def test_only_the_steady_victims_are_heard_as_witnesses(program: Path) -> None:
@@ -133,6 +134,21 @@ def test_only_the_steady_victims_are_heard_as_witnesses(program: Path) -> None:
     assert found
     assert {(f["role"], f["id"]) for f in found} <= {("victim", "2"), ("victim", "3")}
     assert records[-1][1]["opener_checks"] == "0"
+
+
+def test_steady_victims_are_counted_by_themselves(program: Path) -> None:
+    _, records = run(program, "steady=1", "victims=1", "seconds=1", "inject=1", *ANYWHERE)
+    end = records[-1][1]
+    checks, corruptions = (int(part) for part in end["steady"].split("/"))
+    assert 0 < checks < int(end["victim_checks"])
+    assert 0 < corruptions < int(end["victim_corruptions"])
+
+
+def test_only_pid_1_may_hold_openers_back(program: Path) -> None:
+    """It changes how the whole machine throttles real-time tasks."""
+    code, records = run(program, "halt=1", "prio=0", "seconds=1", *ANYWHERE)
+    assert code == 4
+    assert records[-1][1]["reason"] == "halt_needs_pid1"
 
 
 def test_without_openers_the_run_is_vacuous(program: Path) -> None:

@@ -1,0 +1,13 @@
+/* idle.h - did a vCPU have nothing to run? Asked of the kernel. */
+#ifndef IDLE_H
+#define IDLE_H
+
+#include "types.h"
+
+/*
+ * How often this vCPU went idle, from /proc/timer_list (root only, a kernel with NO_HZ);
+ * 0 where the kernel does not tell.
+ */
+u32 idle_calls(u32 cpu);
+
+#endif
