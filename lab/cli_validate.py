@@ -14,7 +14,9 @@ def add(app: typer.Typer) -> None:
 
 
 def validate(
-    tree: Annotated[Path | None, typer.Option(help="A kernel source tree.")] = None,
+    tree: Annotated[
+        str | None, typer.Option(help="A kernel source tree: a folder or a git URL.")
+    ] = None,
     rev: Annotated[
         str | None, typer.Option(help="Its revision, by git; as the tree lies by default.")
     ] = None,
@@ -58,6 +60,7 @@ def validate(
     import sys
 
     from lab import validate as module
+    from lab import validateplan
     from lab.config import load
     from lab.errors import UserError
 
@@ -73,7 +76,7 @@ def validate(
             "give --tree and --patch, or --xen, --patch and --kernel, or --unpatched and --patched"
         )
     repeat = shlex.join(["lab", *sys.argv[1:]])
-    request = module.Request(
+    request = validateplan.Request(
         tree=tree, rev=rev, patch=patch, fuzz=fuzz, loose=loose,
         images=(unpatched, patched) if unpatched and patched else None,
         xen=xen, kernels=tuple(kernel or ()), kinds=tuple(cell or ()),

@@ -60,14 +60,11 @@ class FolderTree:
 
 @dataclass(frozen=True)
 class GitTree:
-    """A tree at a revision: nothing is checked out."""
+    """A tree at a revision: nothing is checked out. ``name`` is for messages."""
 
     path: Path
     rev: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.path} at {self.rev}"
+    name: str = ""
 
     def read(self, path: str) -> str | None:
         git = ["git", "-C", str(self.path)]

@@ -25,6 +25,7 @@ _MBOX = re.compile(rb"^From \S+.*\d\d:\d\d(?::\d\d)? .*\d{4}.*$", re.MULTILINE)
 _MAIL_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
 _NUMBER = re.compile(r"\[[^\]]*?\b(\d{1,3})/(\d{1,3})\]")
 _SUBJECT = re.compile(r"^Subject: (.*(?:\n[ \t]+.*)*)", re.MULTILINE)
+_TITLE = re.compile(r"^((?:Re: )?(?:\[[^\]\n]*\] )*\[[^\]\n]*PATCH[^\]\n]*\] .*)$", re.MULTILINE)
 _DIFF_NAMES = (".patch", ".diff", ".txt")
 _TYPES = {"text/plain", "text/x-patch", "text/x-diff", "application/x-patch", "text/x-csrc"}
 _MAX_BYTES = 32 << 20
@@ -148,7 +149,8 @@ def _decoded(content: bytes) -> str:
 
 
 def _subject(text: str) -> str:
-    found = _SUBJECT.search(text[:8192])
+    """Of a mail's headers, or the title of a web page that shows one."""
+    found = _SUBJECT.search(text[:8192]) or _TITLE.search(text[:2000])
     return " ".join(found.group(1).split()) if found else ""
 
 

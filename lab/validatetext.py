@@ -34,7 +34,7 @@ def page(
     """Plain text that can be sent as it is: outcome, table, what was run, how to repeat it."""
     lines = [f"{decision.outcome.value}: {title}", ""]
     lines += _filled(f"{_MEANING[decision.outcome]}: {decision.reason}.")
-    lines += ["", *_table(rows), *_LEGEND, ""]
+    lines += ["", *_table(rows), *_LEGEND, ""] if rows else [""]
     lines += [line for name, a, b in rows for line in _why(name, a, b)]
     for key, value in facts.items():
         lines += _filled(f"{key}: {value}", indent="  ")

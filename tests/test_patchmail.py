@@ -125,6 +125,7 @@ def refused(tmp_path: Path, tree: Path, text: str | bytes, loose: bool = False) 
 
 def test_the_seed_mail_is_taken_as_it_is(seed_tree: Path) -> None:
     (patch,) = patchmail.read(SEED)
+    assert patch.subject.startswith("Re: [Xen-devel] [PATCH] x86/fpu: CR0.TS should be set before")
     assert len(patch.notes) == 1
     assert "header was broken over two lines, 'smp_threshold_interrupt(void)'" in patch.notes[0]
     fitted = patchmail.apply(patch, seed_tree)

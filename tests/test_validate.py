@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lab import session, validate, validatetext
+from lab import kernels, session, validate, validateplan, validatetext
 from lab.cellverdict import CellVerdict
 from lab.cli import app
 from lab.config import LabConfig, parse
@@ -20,9 +20,10 @@ from lab.decision import Outcome, decide
 from lab.errors import UserError
 from lab.evidence import RunFolder
 from lab.judge import TrialVerdict
+from lab.kernelbuild import BuildFailed
 from lab.kernelconfig import KernelConfig
 from lab.plan import Cell, cells
-from lab.validate import Request
+from lab.validateplan import Request
 from lab.verdict import Verdict
 from lab.xenconfig import XenConfig
 
@@ -57,10 +58,10 @@ def rows(outcomes: list[CellVerdict]) -> list[tuple[str, CellVerdict, CellVerdic
 
 
 def test_both_kernels_in_all_kinds_side_by_side() -> None:
-    names = validate._names(
+    names = validateplan.names_of(
         Request(images=(Path(), Path()), kinds=("native", "dom0", "pv~2vcpu")), CONFIG
     )
-    made = validate.of_kernels(CONFIG, names, OLD, NEW)
+    made = validateplan.of_kernels(CONFIG, names, OLD, NEW)
     assert list(made.kernels) == ["unpatched", "patched"]
     assert [(cell.id, cell.expect) for cell in cells(made)] == [
         ("native-unpatched", None), ("native-patched", None),
@@ -72,10 +73,10 @@ def test_both_kernels_in_all_kinds_side_by_side() -> None:
 def test_a_patch_to_xen_is_tried_under_several_kernels() -> None:
     config = parse("kernels: {a: {control: bad}, b: {control: fixed}}", Path("/lab.yaml"))
     request = Request(xen="xen", patch=SEED, kernels=("b", "a"), kinds=("native", "dom0", "pvh"))
-    names = validate._names(request, config)
+    names = validateplan.names_of(request, config)
     assert [name for name, _, _ in names] == ["dom0-b", "pvh-b", "dom0-a", "pvh-a"]
     plain, patched = XenConfig(source="xen"), XenConfig(source="xen", patches=[SEED])
-    made = cells(validate.of_xens(config, names, "b", plain, patched))
+    made = cells(validateplan.of_xens(config, names, "b", plain, patched))
     assert [(cell.id, cell.xen, cell.expect) for cell in made][:3] == [
         ("dom0-b~unpatched", "unpatched", "corrupts"), ("dom0-b~patched", "patched", None),
         ("pvh-b~unpatched", "unpatched", None),
@@ -87,7 +88,7 @@ def test_a_patch_to_xen_is_tried_under_several_kernels() -> None:
         (replace(request, fuzz=1), "one to Xen must fit"),
     ):
         with pytest.raises(UserError, match=words):
-            validate._names(wrong, config)
+            validateplan.names_of(wrong, config)
 
 
 def test_each_round_is_one_boot_more() -> None:
@@ -163,7 +164,7 @@ def fixes(cell: Cell, _round: int) -> Verdict:
 
 
 @pytest.fixture
-def kernels(tmp_path: Path) -> tuple[Path, Path]:
+def images(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "old", tmp_path / "new"
 
 
@@ -182,11 +183,11 @@ def run(place: Path, monkeypatch: pytest.MonkeyPatch, work: Experiment, request:
 
 
 def test_a_fix(
-    place: Path, monkeypatch: pytest.MonkeyPatch, kernels: tuple[Path, Path],
+    place: Path, monkeypatch: pytest.MonkeyPatch, images: tuple[Path, Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     work = Experiment(fixes)
-    request = Request(images=kernels, kinds=("dom0", "native"))
+    request = Request(images=images, kinds=("dom0", "native"))
     assert run(place, monkeypatch, work, request) == 0
     assert work.rounds == 3
     folder = place / "results" / "latest"
@@ -197,19 +198,19 @@ def test_a_fix(
 
 
 def test_a_fix_that_does_not(
-    place: Path, monkeypatch: pytest.MonkeyPatch, kernels: tuple[Path, Path]
+    place: Path, monkeypatch: pytest.MonkeyPatch, images: tuple[Path, Path]
 ) -> None:
     work = Experiment(lambda cell, _: CORRUPTS if cell.guest == "dom0" else VACUOUS)
-    assert run(place, monkeypatch, work, Request(images=kernels, kinds=("dom0", "native"))) == 6
+    assert run(place, monkeypatch, work, Request(images=images, kinds=("dom0", "native"))) == 6
     assert work.rounds == 1
     failed = ET.parse(place / "results" / "latest" / "junit.xml").findall(".//failure")
     assert any("DOES NOT FIX" in str(case.get("message")) for case in failed)
 
 
 def test_interrupted_and_gone_on_with(
-    place: Path, monkeypatch: pytest.MonkeyPatch, kernels: tuple[Path, Path]
+    place: Path, monkeypatch: pytest.MonkeyPatch, images: tuple[Path, Path]
 ) -> None:
-    request = Request(images=kernels, kinds=("dom0",))
+    request = Request(images=images, kinds=("dom0",))
     assert run(place, monkeypatch, Experiment(fixes, stop_in=3), request) == 130
     again = Experiment(fixes)
     monkeypatch.setattr(session, "experiment", again)
@@ -223,31 +224,49 @@ def test_a_patch_is_kept_as_it_came_and_as_it_is_applied(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree = place / "linux"
+    tree.mkdir()
+    for name in ("Makefile", "Kbuild"):
+        (tree / name).touch()
     file = tree / "arch/x86/kernel/traps.c"
     file.parent.mkdir(parents=True)
     file.write_text((SEED.parent / "traps-4.1.c").read_text())
-    monkeypatch.setattr(
-        KernelConfig, "model_validate",
-        classmethod(lambda cls, given: cls.model_construct(control="bad", args="", **given)),
-    )  # fmt: skip
-    request = Request(tree=tree, patch=SEED, kinds=("dom0",))
+    built: list[str] = []
+
+    def resolve(name: str, config: KernelConfig, _report: Any) -> None:
+        built.append(name)
+        assert config.tree == str(tree)
+        if name == "patched" and len(built) == 4:
+            raise BuildFailed("traps.c:1: error: no")
+
+    monkeypatch.setattr(kernels, "resolve", resolve)
+    request = Request(tree=str(tree), patch=SEED, kinds=("dom0",))
     assert run(place, monkeypatch, Experiment(fixes), request) == 0
     folder = place / "results" / "latest"
     came = folder / "patch" / "as-it-came" / SEED.name
     assert came.read_bytes() == SEED.read_bytes()
     assert "+\t\t\tstts();" in (folder / "patch" / "0001.patch").read_text()
     assert "header was broken over two lines" in (folder / "validate.txt").read_text()
+    assert built == ["unpatched", "patched"]
+    # And where the patched tree does not build:
+    assert run(place, monkeypatch, Experiment(fixes), request) == 5
+    text = (folder / "validate.txt").read_text()
+    assert text.startswith("BREAKS: ")
+    assert "the patched tree does not build: traps.c:1: error: no." in " ".join(text.split())
 
 
 def test_a_patch_that_does_not_fit_leaves_nothing(place: Path) -> None:
     tree = place / "linux"
     tree.mkdir()
-    request = Request(tree=tree, patch=SEED)
+    for name in ("Makefile", "Kbuild"):
+        (tree / name).touch()
+    request = Request(tree=str(tree), patch=SEED)
     with pytest.raises(UserError, match=r"there is no file arch/x86/kernel/traps\.c"):
         validate.validate(CONFIG, place / "lab.yaml", request, "")
     assert not (place / "results").exists()
-    with pytest.raises(UserError, match="is no folder; give a kernel source tree"):
-        validate.validate(CONFIG, place / "lab.yaml", Request(tree=place / "x", patch=SEED), "")
+    with pytest.raises(UserError, match="there is no such folder; a Linux tree"):
+        validate.validate(
+            CONFIG, place / "lab.yaml", Request(tree=str(place / "x"), patch=SEED), ""
+        )
 
 
 @pytest.mark.parametrize(
