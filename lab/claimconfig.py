@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Showing = Literal["corrupts", "clean", "vacuous", "fewer", "more", "alike"]
+Showing = Literal["corrupts", "clean", "vacuous", "fewer", "no-fewer", "more", "alike"]
 
 
 class ClaimConfig(BaseModel):
@@ -18,14 +20,23 @@ class ClaimConfig(BaseModel):
     source: str = Field(description="Who says so.")
     cells: list[str] = Field(min_length=1, description="The cells that try it, by id or glob.")
     show: Showing = Field(
-        description="What every one of them has to show; fewer, more, alike: hit windows beside "
-        "'than'."
+        description="What every one of them has to show; fewer, no-fewer, more, alike: hit "
+        "windows beside those of 'than'."
     )
     than: str | None = Field(None, description="The cell that rates are held against, by id.")
     needs: str | None = Field(None, description="What to supply where the cells cannot run.")
 
     @model_validator(mode="after")
     def _comparison_has_its_other_side(self) -> ClaimConfig:
-        if (self.show in ("fewer", "more", "alike")) != (self.than is not None):
-            raise ValueError("'than' names a cell exactly when show is fewer, more or alike")
+        if (self.show in ("corrupts", "clean", "vacuous")) == (self.than is not None):
+            raise ValueError("'than' names a cell exactly when 'show' compares with one")
         return self
+
+
+def measured_by(claims: Mapping[str, ClaimConfig], cell: str) -> bool:
+    """Whether a claim is about the cell's rate, so that its boots have to tell one."""
+    compared = [claim for claim in claims.values() if claim.than is not None]
+    return any(
+        cell == claim.than or any(fnmatchcase(cell, glob) for glob in claim.cells)
+        for claim in compared
+    )

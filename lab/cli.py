@@ -49,15 +49,29 @@ def run(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Repeatable boots; corruptions kept to replay.")
     ] = False,
+    plan: Annotated[
+        str | None, typer.Option(help="A configuration of plans/ by name, such as seed.")
+    ] = None,
+    kernel: Annotated[
+        list[str] | None, typer.Option(help="A kernel that a plan asks for, NAME=BZIMAGE.")
+    ] = None,
 ) -> None:
     """Run cells and keep the evidence; exits 0 when every cell shows what it should."""
     from lab import session
 
     if resume is not None:
-        if cells or trials or seconds or deterministic:
+        if cells or trials or seconds or deterministic or plan or kernel:
             raise UserError("--resume takes its cells and settings from the run: give no others")
         raise typer.Exit(session.resume(resume, keep_host))
+    if plan is not None:
+        from lab.config import plan_file
+
+        config = plan_file(plan)
     loaded = _load(config, trials, seconds)
+    if kernel:
+        from lab.kernelconfig import supplied
+
+        loaded = loaded.model_copy(update={"kernels": supplied(loaded.kernels, kernel)})
     if deterministic:
         from lab.determinism import configured
 

@@ -16,12 +16,14 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from lab.claimconfig import ClaimConfig
 from lab.configbase import Args, Model, check_args
 from lab.errors import UserError
+from lab.files import PROJECT
 from lab.kernelconfig import KernelConfig
 from lab.xenconfig import XenConfig
 
 GuestKind = Literal["native", "dom0", "pv", "pvh", "hvm"]
 GUEST_KINDS: tuple[GuestKind, ...] = ("native", "dom0", "pv", "pvh", "hvm")
-Expectation = Literal["corrupts", "clean"]
+# any: whatever comes out is a measurement, not a mistake; only a crash or our fault is.
+Expectation = Literal["corrupts", "clean", "vacuous", "any"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
 
@@ -240,6 +242,15 @@ def load(path: Path) -> LabConfig:
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not UTF-8 text; a YAML file is wanted") from None
     return parse(text, path)
+
+
+def plan_file(name: str) -> Path:
+    """plans/NAME.yaml of the project."""
+    path = PROJECT / "plans" / f"{name}.yaml"
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+        raise UserError(f"--plan {name}: there is no such plan (there are {there})")
+    return path
 
 
 def parse(text: str, path: Path) -> LabConfig:

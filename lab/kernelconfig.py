@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from lab.configbase import Args, Model, check_args
+from lab.errors import UserError
 
 SOURCES = ("image", "package", "deb", "control", "tree", "supplied")
 # What only a tree may have, and what it is where nothing is said.
@@ -92,3 +94,18 @@ class KernelConfig(Model):
         if self.tree is not None and "://" not in self.tree:
             change["tree"] = str(base / Path(self.tree).expanduser())
         return self.model_copy(update=change)
+
+
+def supplied(kernels: Mapping[str, KernelConfig], words: Sequence[str]) -> dict[str, KernelConfig]:
+    """The kernels with NAME=BZIMAGE words put in; UserError where name or file is not there."""
+    made = dict(kernels)
+    for word in words:
+        name, _, path = word.partition("=")
+        if name not in made:
+            raise UserError(f"--kernel {word}: there is no kernel {name!r} in this configuration")
+        image = Path(path).expanduser().resolve()
+        if not path or not image.is_file():
+            raise UserError(f"--kernel {word}: should read NAME=BZIMAGE with a file that exists")
+        old = made[name]
+        made[name] = KernelConfig(image=image, args=old.args, carries=old.carries)
+    return made

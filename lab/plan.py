@@ -139,7 +139,7 @@ def _parts(wanted: str) -> tuple[GuestKind, str, str]:
 def _expectation(config: LabConfig, cell: str) -> Expectation | None:
     found = [word for word, globs in config.expect.items() if _matches(cell, globs)]
     if len(found) > 1:
-        raise UserError(f"expect: {cell!r} is named under both 'corrupts' and 'clean'")
+        raise UserError(f"expect: {cell!r} is named under {' and '.join(map(repr, found))}")
     return found[0] if found else None
 
 

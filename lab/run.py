@@ -12,6 +12,7 @@ from typing import Any
 from lab import report
 from lab.board import Board
 from lab.cellverdict import CellVerdict, combine, with_controls
+from lab.claimconfig import measured_by
 from lab.config import LabConfig
 from lab.durations import Durations
 from lab.errors import LabError
@@ -141,6 +142,7 @@ class Run:
                 measured = calibration(self._outcomes[control.id].trials)
         measures = (control_of(other, possible) for other in possible)
         calibrates = any(other is not None and other.id == cell.id for other in measures)
+        calibrates = calibrates or measured_by(self.config.claims, cell.id)
         config = self.config
         return Rule(cell, config.trials, config.stress, config.confidence, calibrates, measured)
 

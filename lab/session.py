@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lab import __version__, determinism
 from lab.accel import processor
 from lab.cellverdict import CellVerdict
+from lab.claimreport import conclude
 from lab.config import LabConfig
 from lab.deadline import Deadline
 from lab.errors import UserError
@@ -177,6 +178,7 @@ def _execute(
     with terminal.progress():
         outcomes = work.execute()
     code = work.exit_code()
+    claims = conclude(config, outcomes, facts, repeat, folder, terminal)
     terminal.say("")
     terminal.table(outcomes)
     wrong = [cell.cell.id for cell in outcomes if cell.verdict is not None and not cell.as_expected]
@@ -191,7 +193,7 @@ def _execute(
     terminal.say(f"evidence  {short(folder.path)}")
     terminal.say(f"again     {repeat}")
     terminal.say(f"check it  lab verify {short(folder.path)}")
-    return 130 if stop.is_set() else code
+    return 130 if stop.is_set() else code or claims
 
 
 def _replayable(config: LabConfig, outcomes: list[CellVerdict], folder: RunFolder) -> list[str]:

@@ -78,7 +78,8 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
     binary = qemu(config.host.accelerator, lambda state: report("QEMU", state))
     accel = accelerator(binary, config.host.accelerator)
     impossible = _impossible_kinds(config, cells, binary, accel) | _not_exact(config, cells)
-    names = list(dict.fromkeys(cell.kernel for cell in cells))
+    impossible |= _not_supplied(config, cells)
+    names = list(dict.fromkeys(cell.kernel for cell in cells if cell.id not in impossible))
     for name in names:
         report(f"kernel {name}", "finding")
     with ThreadPoolExecutor(1) as beside:
@@ -87,7 +88,7 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
         if nested and config.host.kind == "nested":
             image = beside.submit(_image, config, report)
         found = {name: _kernel(config, name, report) for name in names}
-        impossible |= _impossible_kernels(cells, found)
+        impossible |= _impossible_kernels([c for c in cells if c.kernel in found], found)
         _refuse(impossible, exact)
         program = stress.program(config.stress.arch)
         return Supplies(
@@ -172,6 +173,15 @@ def _not_exact(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
         return {}
     reasons = {cell.id: determinism.impossible(cell) for cell in cells}
     return {cell: f"not deterministic: {why}" for cell, why in reasons.items() if why}
+
+
+def _not_supplied(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
+    """Cells whose kernel is the user's to give."""
+    return {
+        cell.id: f"give it by --kernel {cell.kernel}=BZIMAGE: {words}"
+        for cell in cells
+        if (words := config.kernels[cell.kernel].supplied) is not None
+    }
 
 
 def _impossible_kernels(cells: list[Cell], found: dict[str, Bootable]) -> dict[str, str]:

@@ -39,8 +39,10 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 def shows(verdict: Verdict, expect: Expectation | None) -> bool:
     """Whether a verdict is what was expected; without an expectation only CLEAN passes."""
-    wanted = Verdict.CORRUPTS if expect == "corrupts" else Verdict.CLEAN
-    return verdict is wanted
+    if expect == "any":
+        return verdict not in (Verdict.LAB_ERROR, Verdict.CRASHED)
+    wanted = {"corrupts": Verdict.CORRUPTS, "vacuous": Verdict.VACUOUS}
+    return verdict is wanted.get(expect or "clean", Verdict.CLEAN)
 
 
 def exit_code(outcomes: Iterable[tuple[Verdict, Expectation | None]]) -> int:

@@ -87,7 +87,10 @@ def test_a_control_needs_no_other() -> None:
         ("kernels: {a: {control: bad}}\nmatrix: {include: [xen-a]}", "no cell id"),
         ("kernels: {a: {control: bad}}\nmatrix: {include: [pv-b]}", "not under 'kernels:'"),
         ("kernels: {a: {control: bad}}\nmatrix: {exclude: ['*']}", "no cell left"),
-        ("kernels: {a: {control: bad}}\nexpect: {clean: ['*'], corrupts: [pv-a]}", "both"),
+        (
+            "kernels: {a: {control: bad}}\nexpect: {clean: ['*'], corrupts: [pv-a]}",
+            "under 'clean' and 'cor",
+        ),
         ("kernels: [", "lab.yaml:"),
         ("- a", "should be a mapping"),
         ("", "should be a mapping"),

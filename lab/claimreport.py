@@ -1,0 +1,37 @@
+"""The page of a plan's claims: written beside the run's evidence, and its end said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.cellverdict import CellVerdict
+from lab.claims import FAILS, Outcome, decide, page
+from lab.config import LabConfig
+from lab.evidence import RunFolder
+from lab.terminal import Terminal
+
+EXIT_FAILS = 7  # a claim does not hold, although every cell was as it should be
+FILE = "claims.txt"
+
+
+def conclude(
+    config: LabConfig,
+    cells: Sequence[CellVerdict],
+    facts: dict[str, str],
+    repeat: str,
+    folder: RunFolder,
+    terminal: Terminal,
+) -> int:
+    """Write claims.txt and print a line for each claim; 0, or EXIT_FAILS."""
+    if not config.claims:
+        return 0
+    outcomes = [decide(name, claim, cells) for name, claim in config.claims.items()]
+    folder.write_text(FILE, page("The claims, tried", facts, outcomes, repeat))
+    terminal.say("")
+    terminal.rows(("claim", "verdict", "says"), [_row(outcome) for outcome in outcomes])
+    terminal.say(f"the page   {folder.path / FILE}")
+    return EXIT_FAILS if any(outcome.verdict == FAILS for outcome in outcomes) else 0
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    return outcome.name, outcome.verdict, outcome.claim.says
