@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from lab import cli_kernel, cli_replay, cli_validate
+from lab import cli_bisect, cli_kernel, cli_replay, cli_validate
 from lab.errors import LabError, UserError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 host_app = typer.Typer(help="The nested Xen host by itself.", no_args_is_help=True)
 app.add_typer(host_app, name="host")
+cli_bisect.add(app)
 cli_kernel.add(app)
 cli_replay.add(app)
 cli_validate.add(app)
@@ -202,19 +203,25 @@ def _crash(error: Exception) -> str:
 
 
 def main() -> NoReturn:
-    """Entry point: no traceback reaches a user."""
+    """Entry point: no traceback reaches a user, no fault of ours looks like a mark to git."""
+    sys.exit(cli_bisect.exit_code(sys.argv[1:], _main()))
+
+
+def _main() -> int:
     try:
         app()
+    except SystemExit as end:  # how typer ends
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except UserError as error:
         typer.echo(f"lab: {error}", err=True)
-        sys.exit(2)
+        return 2
     except LabError as error:
         typer.echo(f"lab: {error}", err=True)
-        sys.exit(4)
+        return 4
     except KeyboardInterrupt:
         typer.echo("lab: interrupted", err=True)
-        sys.exit(130)
+        return 130
     except Exception as error:  # a fault of ours: its details are for us, not for the terminal
         typer.echo(f"lab: internal error, {type(error).__name__}: {_crash(error)}", err=True)
-        sys.exit(4)
-    sys.exit(0)
+        return 4
+    return 0

@@ -6,6 +6,7 @@ folder beside it: another patch on the same source rebuilds only what it touches
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shlex
@@ -72,6 +73,16 @@ class BuildSpec:
         return sha256_of(self.work_key(), *source, *patches)[:16]
 
 
+def is_built(spec: BuildSpec) -> bool:
+    """Whether ``build`` would only have to look into the cache."""
+    return (cache_dir() / "kernel" / spec.key()).is_dir()
+
+
+def build_log(spec: BuildSpec) -> Path:
+    """What the last attempt said; there when it failed."""
+    return cache_dir() / "kernel-work" / f"{spec.key()}.log"
+
+
 def build(spec: BuildSpec, report: Report) -> Kernel:
     """The kernel, from the cache or built now; LabError with the first error when it fails."""
     final = cache_dir() / "kernel" / spec.key()
@@ -86,7 +97,7 @@ def build(spec: BuildSpec, report: Report) -> Kernel:
 def _build(spec: BuildSpec, scratch: Path, report: Report) -> None:
     began = time.monotonic()
     work = cache_dir() / "kernel-work" / spec.work_key()
-    log = cache_dir() / "kernel-work" / f"{spec.key()}.log"
+    log = build_log(spec)
     with locked(work.with_name(f"{work.name}.lock")):
         require_space(cache_dir(), _WORK_MIB, f"building {spec.name}")
         log.unlink(missing_ok=True)
@@ -126,6 +137,8 @@ def _patched_source(spec: BuildSpec, work: Path, log: Path, report: Report) -> N
         spec.source.move(source)  # which takes patches and fix-ups off, too
         shutil.rmtree(applied)
         (work / "fixups").unlink(missing_ok=True)
+        # Options come and go with revisions, and make may not ask about them.
+        (work / "configured").unlink(missing_ok=True)
         applied.mkdir()
         revision.write_text(spec.source.id)
         changing.unlink()
@@ -255,9 +268,11 @@ def _make(spec: BuildSpec, work: Path, log: Path, report: Report) -> None:
 
     jobs = f"-j{cores()}"
     try:
-        follow(["nice", *_make_argv(spec, work), jobs, "bzImage"], log=log, line=count)
+        # What a killed lab leaves must not go on in a folder that the next one builds in.
+        alone = ["setpriv", "--pdeathsig", "TERM", "--", "nice"]
+        follow([*alone, *_make_argv(spec, work), jobs, "bzImage"], log=log, line=count)
     except LabError as error:
-        first = str(error).removeprefix("nice failed: ")
+        first = str(error).removeprefix("setpriv failed: ")
         raise BuildFailed(f"{spec.name} does not build: {first}") from error
 
 
@@ -288,6 +303,7 @@ def _provenance(
     }
 
 
+@functools.cache
 def _compiler_version(compiler: str) -> str:
     return run([compiler, "--version"]).splitlines()[0]
 

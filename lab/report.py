@@ -20,6 +20,7 @@ class Case:
     group: str
     kind: Literal["failure", "error", "skipped"] | None
     message: str
+    seconds: float = 0.0
 
 
 def junit(name: str, cells: list[CellVerdict], more: Sequence[Case] = ()) -> str:
@@ -31,7 +32,7 @@ def junit(name: str, cells: list[CellVerdict], more: Sequence[Case] = ()) -> str
 
 
 def _other(given: Case) -> TestCase:
-    case = TestCase(given.name, classname=given.group)
+    case = TestCase(given.name, classname=given.group, elapsed_sec=given.seconds)
     case.stdout = given.message
     if given.kind == "failure":
         case.add_failure_info(message=given.message)
@@ -70,14 +71,14 @@ def _figures(cell: CellVerdict) -> str:
 def summary(title: str, facts: dict[str, str], cells: list[CellVerdict], repeat: str) -> str:
     """A page of Markdown: what was run, on what, what came out, how to repeat it."""
     lines = [f"# {title}", ""]
-    lines += [f"- {key}: {_escaped(value)}" for key, value in facts.items()]
+    lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
     lines += ["", "| cell | verdict | expected | windows | failed checks | why |"]
     lines += ["|---|---|---|---:|---:|---|"]
     lines += [_row(cell) for cell in cells]
     notes = [(c.cell.id, note) for c in cells for t in c.trials for note in t.notes]
     if notes:
         lines += ["", "Notes:", ""]
-        lines += [f"- {cell}: {_escaped(note)}" for cell, note in dict.fromkeys(notes)]
+        lines += [f"- {cell}: {escaped(note)}" for cell, note in dict.fromkeys(notes)]
     lines += ["", "Again:", "", f"    {repeat}", ""]
     return "\n".join(lines)
 
@@ -88,11 +89,11 @@ def _row(cell: CellVerdict) -> str:
     mark = "" if cell.as_expected or cell.verdict is None else " **(!)**"
     return (
         f"| {cell.cell.id} | {verdict}{mark} | {expect} | {cell.windows:,} | "
-        f"{cell.corruptions:,} | {_escaped(cell.reason)} |"
+        f"{cell.corruptions:,} | {escaped(cell.reason)} |"
     )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Reasons quote consoles, which are untrusted: no HTML and no table borders from there."""
     plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return plain.replace("|", "\\|").replace("`", "'").replace("\n", " ")

@@ -35,6 +35,12 @@ class Terminal:
         self._live = self.console.is_terminal
         self.board = Board(None if self._live else self._line)
 
+    @classmethod
+    def board_only(cls) -> Terminal:
+        """For a part of a longer story: progress while somebody looks, else nothing."""
+        terminal = cls()
+        return terminal if terminal.console.is_terminal else cls(Console(quiet=True))
+
     def say(self, text: str) -> None:
         """A line of the story."""
         self.console.print(Text(text), soft_wrap=True)

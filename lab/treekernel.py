@@ -39,11 +39,28 @@ def tree_kernel(
     Raises UserError when tree, revision, patch or compiler is not there; BuildFailed (a
     LabError with the first error) when it does not configure, patch or build.
     """
+    made = specification(
+        name, tree, rev, patches, fragments=fragments, make=make, compiler=compiler
+    )  # fmt: skip
+    return build(made, report)
+
+
+def specification(
+    name: str,
+    tree: str | Path,
+    rev: str | None,
+    patches: Sequence[Path] = (),
+    *,
+    fragments: Sequence[Path] = (),
+    make: Mapping[str, str] | None = None,
+    compiler: str = "gcc",
+) -> BuildSpec:
+    """What would be built; UserError when tree, revision, patch or compiler is not there."""
     for path in (*patches, *fragments):
         if not path.is_file():
             raise UserError(f"kernel {name}: there is no file {path}")
     _require(compiler, name)
-    spec = BuildSpec(
+    return BuildSpec(
         name=name,
         source=source(str(tree), rev),
         patches=tuple(patches),
@@ -52,7 +69,6 @@ def tree_kernel(
         compiler=compiler,
         any_version=True,
     )
-    return build(spec, report)
 
 
 def source(tree: str, rev: str | None) -> Source:

@@ -1,0 +1,194 @@
+"""What a bisect knows and what follows from it: marks, git's log, confidence, choice. Pure.
+
+The state of a bisect is its question and its marks. The log made of them is all that git is ever
+told (``git bisect replay``), the same way in a bisect that was killed and in one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from lab.verdict import Verdict
+
+# An already built commit is taken instead of git's choice when it tells at least this share of
+# what git's choice would tell (in bits).
+NEARLY_AS_GOOD = 0.75
+
+
+class Mark(Enum):
+    """What a step says of a commit. LAB_ERROR is no mark: it stops the bisect."""
+
+    GOOD = "good"  # the corruption is not there
+    BAD = "bad"
+    SKIP = "skip"
+
+    def __bool__(self) -> bool:
+        raise TypeError("a mark is not true or false; compare it")
+
+
+def mark_of(verdict: Verdict | None) -> Mark | None:
+    """What a verdict marks; None where it must not mark: the lab was at fault.
+
+    ``verdict`` None: the kernel cannot be booted as this guest kind at all.
+    """
+    if verdict is None:
+        return Mark.SKIP
+    return {
+        Verdict.CLEAN: Mark.GOOD, Verdict.CORRUPTS: Mark.BAD,
+        Verdict.VACUOUS: Mark.SKIP, Verdict.CRASHED: Mark.SKIP, Verdict.LAB_ERROR: None,
+    }[verdict]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is looked for between two commits (full hashes).
+
+    ``find_fix``: when did it stop; the bad end is the older one then.
+    """
+
+    good: str
+    bad: str
+    find_fix: bool = False
+    paths: tuple[str, ...] = ()
+
+    @property
+    def new_term(self) -> str:
+        return "fixed" if self.find_fix else "bad"
+
+    @property
+    def old_term(self) -> str:
+        return "broken" if self.find_fix else "good"
+
+    @property
+    def newer(self) -> str:
+        return self.good if self.find_fix else self.bad
+
+    @property
+    def older(self) -> str:
+        return self.bad if self.find_fix else self.good
+
+    def term(self, mark: Mark) -> str:
+        """A mark in the words that this bisect's git log uses."""
+        if mark is Mark.SKIP:
+            return "skip"
+        is_new = (mark is Mark.GOOD) == self.find_fix
+        return self.new_term if is_new else self.old_term
+
+
+@dataclass(frozen=True)
+class Step:
+    """A commit that was marked, and what the mark rests on. ``folder`` is below the run's."""
+
+    commit: str
+    subject: str
+    mark: Mark
+    verdict: str  # a Verdict's word, or BUILD FAILED
+    reason: str
+    folder: str
+    miss: float = 0.0  # chance at most that a bad kernel looked like this; 0 for one that corrupts
+    windows: int = 0
+    boots: int = 0  # of this commit's kernel
+    build_seconds: float = 0.0  # 0: it was built already
+    seconds: float = 0.0  # boots, control included
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "mark": self.mark.value}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Step:
+        return cls(**{**content, "mark": Mark(content["mark"])})
+
+
+def log_text(question: Question, steps: Sequence[Step], found: str = "") -> str:
+    """The log that `git bisect replay` takes, in git's own format.
+
+    ``steps`` hold the two ends too. ``found``: a closing comment, as git writes one.
+    """
+    start = ["git bisect start"]
+    if question.find_fix:
+        start += ["'--term-new' 'fixed'", "'--term-old' 'broken'"]
+    if question.paths:
+        start += ["'--'", *(_quoted(path) for path in question.paths)]
+    lines = [" ".join(start)]
+    for step in steps:
+        term = question.term(step.mark)
+        lines.append(f"# {term}: [{step.commit}] {_one_line(step.subject)}")
+        lines.append(f"git bisect {term} {step.commit}")
+    if found:
+        lines.append(f"# {_one_line(found)}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(word: str) -> str:
+    """As git's own sq_quote: git takes no other form back."""
+    return "'" + word.replace("'", "'\\''").replace("!", "'\\!'") + "'"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def wrong(steps: Iterable[Step]) -> float:
+    """The chance at most that some mark is wrong: 1 minus the product of the steps' (1 - miss)."""
+    total = math.fsum(math.log1p(-min(step.miss, 1 - 1e-12)) for step in steps)
+    return -math.expm1(total)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A commit that may be tested next. ``halves``: commits that its mark would rule out at
+    least, of ``of`` that are in question (git's dist and all).
+    """
+
+    commit: str
+    halves: int
+    of: int
+
+    @property
+    def bits(self) -> float:
+        """How much a mark is expected to tell: 1 for an exact half."""
+        share = self.halves / self.of if self.of else 0.0
+        if not 0 < share < 1:
+            return 0.0
+        return -share * math.log2(share) - (1 - share) * math.log2(1 - share)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of a step, as this bisect has seen them."""
+
+    build: float
+    trials: float
+
+
+def choose(gits: str, candidates: Sequence[Candidate], built: set[str], costs: Costs) -> str:
+    """The choice of git, or an already built commit that is nearly as good and cheaper."""
+    own = next((c for c in candidates if c.commit == gits), None)
+    if own is None or gits in built or own.bits == 0:
+        return gits
+    best = max((c for c in candidates if c.commit in built), key=lambda c: c.bits, default=None)
+    if best is None or best.bits < NEARLY_AS_GOOD * own.bits:
+        return gits
+    trials = max(costs.trials, 1e-9)
+    return best.commit if best.bits / trials > own.bits / (costs.build + trials) else gits
+
+
+def costs(steps: Sequence[Step]) -> Costs:
+    """Medians of what this bisect's steps took; builds that were there already are left out."""
+    builds = sorted(step.build_seconds for step in steps if step.build_seconds > 0)
+    trials = sorted(step.seconds for step in steps if step.seconds > 0)
+    return Costs(_median(builds), _median(trials))
+
+
+def _median(values: Sequence[float]) -> float:
+    return values[len(values) // 2] if values else 0.0
+
+
+def repeat_words(words: Sequence[str]) -> str:
+    """A command as one types it."""
+    return shlex.join(words)
