@@ -24,6 +24,11 @@ class ClaimConfig(BaseModel):
         "windows beside those of 'than'."
     )
     than: str | None = Field(None, description="The cell that rates are held against, by id.")
+    tally: str | None = Field(
+        None,
+        description="corrupts, only by these checks: a field of the end record that reads "
+        "CHECKS/CORRUPTIONS, such as halted or steady.",
+    )
     needs: str | None = Field(None, description="What to supply where the cells cannot run.")
 
     @model_validator(mode="after")
@@ -34,8 +39,8 @@ class ClaimConfig(BaseModel):
 
 
 def measured_by(claims: Mapping[str, ClaimConfig], cell: str) -> bool:
-    """Whether a claim is about the cell's rate, so that its boots have to tell one."""
-    compared = [claim for claim in claims.values() if claim.than is not None]
+    """Whether a claim counts what the cell's boots saw: the first corruption is not enough."""
+    compared = [claim for claim in claims.values() if claim.than or claim.tally]
     return any(
         cell == claim.than or any(fnmatchcase(cell, glob) for glob in claim.cells)
         for claim in compared

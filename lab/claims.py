@@ -6,6 +6,7 @@ OPEN where nothing was shown: a kernel that has to be supplied, a cell that prov
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from lab.verdict import Verdict
 
 HOLDS, FAILS, OPEN = "HOLDS", "DOES NOT HOLD", "OPEN"
 _WIDTH = 76
+_TALLY = re.compile(r"(\d{1,10})/(\d{1,10})")
+_ENOUGH_CHECKS = 1000  # of which none failed: then it does not hold
 _PLAIN: dict[Showing, Verdict] = {
     "corrupts": Verdict.CORRUPTS, "clean": Verdict.CLEAN, "vacuous": Verdict.VACUOUS,
 }  # fmt: skip
@@ -70,6 +73,8 @@ def decide(name: str, claim: ClaimConfig, cells: Sequence[CellVerdict]) -> Outco
         return Outcome(name, claim, OPEN, ("none of its cells is in this run",))
     if claim.than is not None:
         return _compared(name, claim, named, cells)
+    if claim.tally is not None:
+        return _tallied(name, claim, claim.tally, named)
     wanted = _PLAIN[claim.show]
     seen = tuple(_seen(cell) for cell in named)
     verdicts = [cell.verdict for cell in named]
@@ -87,6 +92,23 @@ def _unsettled(verdict: Verdict, wanted: Verdict) -> bool:
 def _seen(cell: CellVerdict) -> str:
     verdict = cell.verdict.value if cell.verdict is not None else "not run"
     return f"{cell.cell.id}: {verdict}, {cell.reason}"
+
+
+def _tallied(name: str, claim: ClaimConfig, field: str, named: Sequence[CellVerdict]) -> Outcome:
+    """Only some of the checks count: corrupted ones among them, or enough that were not."""
+    lines, verdicts = [], []
+    for cell in named:
+        checks, failed = _tally(cell, field)
+        lines.append(f"{cell.cell.id}: {failed:,} of {checks:,} {field} checks failed")
+        settled = checks >= _ENOUGH_CHECKS
+        verdicts.append(HOLDS if failed else FAILS if settled else OPEN)
+    verdict = FAILS if FAILS in verdicts else OPEN if OPEN in verdicts else HOLDS
+    return Outcome(name, claim, verdict, tuple(lines))
+
+
+def _tally(cell: CellVerdict, field: str) -> tuple[int, int]:
+    told = [found for t in cell.trials if (found := _TALLY.fullmatch(t.end.get(field, "")))]
+    return sum(int(found[1]) for found in told), sum(int(found[2]) for found in told)
 
 
 def _compared(

@@ -38,6 +38,7 @@ def _check_name(name: str) -> str:
 STRESS_SETTINGS = (
     "openers", "victims", "opener_us", "hold_us", "victim_us", "naps", "prio", "pressure",
     "opener_cpu", "victim_cpu", "parent_fpu", "steady", "witness",
+    "opener_prio", "halt",
 )  # fmt: skip
 _PLACES = ("any", "spread")  # besides a vCPU's number
 Settings = dict[str, int | str]

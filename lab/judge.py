@@ -69,6 +69,7 @@ class TrialVerdict:
     stressed: float | None = None  # seconds, guest time
     notes: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
+    end: dict[str, str] = field(default_factory=dict)  # the program's own closing record
     example: dict[str, str] = field(default_factory=dict)  # the first corruption's record
 
     def as_json(self) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def _figures(transcript: Transcript) -> dict[str, Any]:
     """The highest counts that any record tells: the end record may be lost."""
     counted = transcript.of("progress") + transcript.of("end")
     corrupt = transcript.of("corrupt")
-    env = transcript.last("env")
+    env, end = transcript.last("env"), transcript.last("end")
     times = [t for record in counted if (t := record.seconds()) is not None]
     return {
         "windows": max((r.number("windows") for r in counted), default=0),
@@ -120,6 +121,7 @@ def _figures(transcript: Transcript) -> dict[str, Any]:
         "first_corruption": corrupt[0].seconds() if corrupt else None,
         "stressed": max(times, default=None),
         "env": env.fields if env else {},
+        "end": end.fields if end else {},
         "example": corrupt[0].fields if corrupt else {},
     }
 

@@ -72,6 +72,20 @@ def test_a_rate_that_is_not_known_leaves_it_open() -> None:
     assert decide("c", claim("fewer", "b", than="base"), made).verdict == OPEN
 
 
+@pytest.mark.parametrize(
+    ("tallies", "wanted"),
+    [(["90/3"], HOLDS), (["5000/0"], FAILS), (["90/0"], OPEN), (["900/0", "900/1"], HOLDS),
+     (["x", ""], OPEN)],
+)  # fmt: skip
+def test_only_the_checks_in_question_count(tallies: list[str], wanted: str) -> None:
+    trials = tuple(
+        TrialVerdict(Verdict.CORRUPTS, "", 9, 9, 9, 9, end={"halted": tally}) for tally in tallies
+    )
+    made = CellVerdict(Cell("a", "dom0", "x"), Verdict.CORRUPTS, "", trials)
+    asked = ClaimConfig(says="So.", source="us", cells=["a"], show="corrupts", tally="halted")
+    assert decide("c", asked, [made]).verdict == wanted
+
+
 def test_a_comparison_without_its_other_side_is_refused() -> None:
     with pytest.raises(ValueError, match="'than' names a cell exactly when 'show' compares"):
         claim("fewer", "a")
