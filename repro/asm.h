@@ -1,10 +1,10 @@
 /*
  * asm.h - every instruction that C cannot say: the entry point, system calls,
- * CPUID, and the MMX registers.
+ * CPUID, and the MMX, x87 and SSE registers.
  *
  * Everything is compiled with -mgeneral-regs-only, so the compiler itself never
  * touches an FPU, MMX or SSE register: whatever such instruction is in the program
- * stands here. For the same reason the MMX registers are not named as clobbers
+ * stands here. For the same reason those registers are not named as clobbers
  * (gcc would refuse to know them); nothing else in the program uses them.
  */
 #ifndef ASM_H
@@ -106,8 +106,54 @@ static inline void asm_mmx_store(u64 to[8])
 			 : "memory");
 }
 
-/* One register by its number, a constant where this is used. */
-#define ASM_MMX_SET(number, from)                                                        \
-	__asm__ volatile("movq (%0), %%mm" #number : : "r"(from) : "memory")
+/* What FNSAVE writes and FRSTOR reads with 32-bit operands, in either mode: 108 bytes. */
+struct x87_image {
+	u32 control, status, tags, instruction[2], operand[2];
+	struct {
+		u64 mantissa;
+		u16 exponent; /* and sign */
+	} __attribute__((packed)) st[8];
+} __attribute__((packed));
+
+static inline void asm_x87_load(const struct x87_image *from)
+{
+	__asm__ volatile("frstor (%0)" : : "r"(from) : "memory");
+}
+
+/* It leaves the FPU initialised; the register contents have been read as they were. */
+static inline void asm_x87_store(struct x87_image *to)
+{
+	__asm__ volatile("fnsave (%0)" : : "r"(to) : "memory");
+}
+
+static inline void asm_sse_load(const u64 from[16])
+{
+	__asm__ volatile("movups    (%0), %%xmm0\n\t"
+			 "movups  16(%0), %%xmm1\n\t"
+			 "movups  32(%0), %%xmm2\n\t"
+			 "movups  48(%0), %%xmm3\n\t"
+			 "movups  64(%0), %%xmm4\n\t"
+			 "movups  80(%0), %%xmm5\n\t"
+			 "movups  96(%0), %%xmm6\n\t"
+			 "movups 112(%0), %%xmm7"
+			 :
+			 : "r"(from)
+			 : "memory");
+}
+
+static inline void asm_sse_store(u64 to[16])
+{
+	__asm__ volatile("movups %%xmm0,    (%0)\n\t"
+			 "movups %%xmm1,  16(%0)\n\t"
+			 "movups %%xmm2,  32(%0)\n\t"
+			 "movups %%xmm3,  48(%0)\n\t"
+			 "movups %%xmm4,  64(%0)\n\t"
+			 "movups %%xmm5,  80(%0)\n\t"
+			 "movups %%xmm6,  96(%0)\n\t"
+			 "movups %%xmm7, 112(%0)"
+			 :
+			 : "r"(to)
+			 : "memory");
+}
 
 #endif

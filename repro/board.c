@@ -31,6 +31,9 @@ void board_check(struct board *board, enum role role, const struct finding *fail
 			__atomic_store_n(&board->finding[at].complete, 1, __ATOMIC_SEQ_CST);
 		}
 		board_count(&board->corruptions[role]);
+		for (u32 file = 0; file < FILES; file++)
+			if (failed->files >> file & 1)
+				board_count(&board->corrupt_files[file]);
 		hit(board);
 	}
 	board_count(&board->checks[role]);
@@ -41,6 +44,13 @@ void board_tally(struct tally *tally, bool failed)
 	if (failed)
 		board_count(&tally->corruptions);
 	board_count(&tally->checks);
+}
+
+void board_tally_record(struct record *record, const char *key, const struct tally *tally)
+{
+	record_number(record, key, board_read(&tally->checks));
+	record_text(record, "/");
+	record_digits(record, board_read(&tally->corruptions));
 }
 
 u32 board_checks(const struct board *board)

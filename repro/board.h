@@ -32,7 +32,8 @@ struct board {
 	u32 pressed;              /* MiB touched by the memory pressure */
 	u32 found;                /* findings claimed, of all roles */
 	struct finding finding[FINDINGS];
-	u32 tested[ROLES], caught[ROLES]; /* selftest */
+	u32 corrupt_files[FILES]; /* failed checks, by register file */
+	struct tally tested[ROLES][FILES]; /* selftest: `corruptions` are what was caught */
 };
 
 void board_count(u32 *counter);
@@ -40,6 +41,8 @@ u32 board_read(const u32 *counter);
 /* One check and its outcome: NULL when the pattern held. */
 void board_check(struct board *board, enum role role, const struct finding *failed);
 void board_tally(struct tally *tally, bool failed);
+/* key=checks/corruptions */
+void board_tally_record(struct record *record, const char *key, const struct tally *tally);
 u32 board_checks(const struct board *board);
 u32 board_corruptions(const struct board *board);
 

@@ -4,51 +4,78 @@
 #include "registers.h"
 #include "sys.h"
 
-enum { DAMAGE_EVERY = 4 };
+/* Odd, so that all turns of MMX, x87 and SSE are damaged. */
+enum { DAMAGE_EVERY = 3 };
 
-struct damage damage_for(const struct owner *owner, bool inject)
+static u32 nth_used(u32 n, u32 use)
 {
-	struct owner intruder = { INJECTED, owner->id, owner->serial };
+	u32 used = 0;
+
+	for (u32 place = 0; place < PLACES; place++)
+		used += place_used(place, use);
+	n %= used;
+	for (u32 place = 0; place < PLACES; place++)
+		if (place_used(place, use) && !n--)
+			return place;
+	return NOTHING;
+}
+
+struct damage damage_for(const struct owner *owner, u32 files, bool inject)
+{
+	const struct owner intruder = { INJECTED, owner->id, owner->serial };
+	const u32 turn = owner->serial / DAMAGE_EVERY;
 	struct damage damage = { NOTHING, 0 };
 
-	if (inject && owner->serial % DAMAGE_EVERY == 0) {
-		damage.reg = owner->serial / DAMAGE_EVERY % 8;
-		damage.value = pattern(&intruder, damage.reg);
-	}
+	if (!inject || owner->serial % DAMAGE_EVERY)
+		return damage;
+	/* Five shares no divisor with the numbers of places, which are 8, 16, 24 and 32. */
+	damage.place = nth_used(turn / 2 * 5, patterns(owner, files).use);
+	damage.value = pattern(&intruder, damage.place);
+	if (damage.place >= EXPONENT && damage.place < XMM)
+		damage.value = 0xffff; /* what an MMX instruction leaves there */
 	return damage;
 }
 
-void check_load(const struct owner *owner)
+void check_load(struct check *check, const struct owner *owner, u32 files)
 {
-	u64 want[8];
-
-	patterns(owner, want);
-	registers_load(want);
+	check->owner = *owner;
+	check->want = patterns(owner, files);
+	registers_load(&check->want);
 }
 
-bool check_passes(const struct owner *owner, const struct damage *damage,
+static void do_damage(const struct damage *damage, u32 use)
+{
+	struct registers now = { .use = use };
+
+	registers_store(&now);
+	now.value[damage->place] = damage->value;
+	registers_load(&now);
+}
+
+bool check_passes(const struct check *check, const struct damage *damage,
 		  struct finding *finding)
 {
-	u64 got[8], want[8];
-	u32 wrong = 0;
+	const u32 use = check->want.use;
+	struct registers got = { .use = use };
 
-	if (damage->reg != NOTHING)
-		registers_set(damage->reg, damage->value);
-	registers_store(got);
-	patterns(owner, want);
-	for (u32 reg = 8; reg--;) {
-		if (got[reg] == want[reg])
+	if (damage->place != NOTHING)
+		do_damage(damage, use);
+	registers_store(&got);
+	finding->wrong = finding->files = 0;
+	for (u32 place = PLACES; place--;) {
+		if (!place_used(place, use) || got.value[place] == check->want.value[place])
 			continue;
-		wrong++;
-		finding->reg = reg;
-		finding->want = want[reg];
-		finding->got = got[reg];
+		finding->wrong++;
+		finding->files |= 1U << file_of(place, use);
+		finding->place = place;
+		finding->want = check->want.value[place];
+		finding->got = got.value[place];
 	}
-	finding->wrong = wrong;
-	if (!wrong)
+	if (!finding->wrong)
 		return true;
 	finding->when = sys_now();
 	finding->pid = (u32)sys_getpid();
-	finding->owner = *owner;
+	finding->use = use;
+	finding->owner = check->owner;
 	return false;
 }

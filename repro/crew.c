@@ -70,11 +70,12 @@ static bool start_role(struct crew *crew, enum role role, u32 count)
  * The one FPU use of the supervisor: from now on every process inherits an area, victims
  * too, whose own first use would be a window otherwise. Its registers matter to nobody.
  */
-static void use_fpu(void)
+static void use_fpu(u32 files)
 {
 	const struct owner nobody = { INJECTED, 1, 1 };
+	struct check check;
 
-	check_load(&nobody);
+	check_load(&check, &nobody, files);
 }
 
 static u32 victims(const struct crew *crew)
@@ -87,7 +88,7 @@ bool crew_start(struct crew *crew)
 	const u64 until = sys_now() + READY;
 
 	if (crew->settings->parent_fpu)
-		use_fpu();
+		use_fpu(crew->settings->files);
 	if (!start_role(crew, VICTIM, victims(crew)))
 		return false;
 	while (board_read(&crew->board->ready) < victims(crew) && sys_now() < until)

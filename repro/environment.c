@@ -26,7 +26,7 @@ static u32 version(const char *release)
 
 static void read_cpuinfo(struct environment *environment, const char *cpuinfo)
 {
-	static const char *const wanted[] = { "fxsr", "mmx", "xsave", "xsaveopt", "eagerfpu" };
+	static const char *const wanted[] = { "fxsr", "mmx", "sse", "xsave", "xsaveopt", "eagerfpu" };
 	const char *flags = text_find(cpuinfo, "\nflags");
 	u32 used = 0;
 

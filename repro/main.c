@@ -1,5 +1,5 @@
 /*
- * mmxstress - does this kernel let one task's MMX registers leak into another's?
+ * mmxstress - does this kernel let one task's FPU registers leak into another's?
  *
  * What is tested
  *   Linux kernels that switch the FPU lazily allocate a task's FPU area in their handler
@@ -12,9 +12,9 @@
  *
  * How
  *   openers   processes that never used the FPU fork children whose first FPU instruction is
- *             a load of mm0..mm7: each child opens exactly one window, and holds its pattern
+ *             a load of MMX, x87 or SSE registers: each child opens exactly one window, and holds its pattern
  *             for a moment
- *   victims   real-time tasks that load mm0..mm7, sleep a few times without touching the FPU,
+ *   victims   real-time tasks that load the registers, sleep a few times without touching the FPU,
  *             and check; their wake-ups preempt the openers inside the window
  *   Each value names its owner, so a wrong one tells whose it is.
  *

@@ -7,22 +7,23 @@ bool opener_check(const struct settings *settings, const struct owner *owner,
 		  const struct damage *damage, struct board *board, struct finding *finding)
 {
 	const bool opens = !settings->parent_fpu;
+	struct check check;
 
 	if (opens)
 		board_count(&board->attempts);
-	check_load(owner); /* the first FPU instruction of this process: the window */
+	check_load(&check, owner, settings->files); /* the first FPU instruction of this process: the window */
 	board_count(opens ? &board->windows : &board->inherited);
 	if (settings->hold_us)
 		sys_sleep(settings->hold_us);
 	else
 		sys_yield();
-	return check_passes(owner, damage, finding);
+	return check_passes(&check, damage, finding);
 }
 
 NORETURN static void child(const struct settings *settings, struct board *board,
 			   const struct owner *owner)
 {
-	const struct damage damage = damage_for(owner, settings->inject);
+	const struct damage damage = damage_for(owner, settings->files, settings->inject);
 	struct finding finding = { .complete = 0 };
 	const bool passes = opener_check(settings, owner, &damage, board, &finding);
 

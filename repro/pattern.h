@@ -4,15 +4,18 @@
  *     bits 63..56  role: 'V' victim, 'O' opener, 'I' injected
  *     bits 55..48  the role's id, from 1
  *     bits 47..24  serial: which load of that owner
- *     bits 23..16  0xe0 | register number
+ *     bits 23..16  0xe0 | n: mm<n>, or st(n)'s mantissa; 0xc0 | n: the low half of xmm<n>,
+ *                  0xc8 | n: its high half
  *     bits 15..0   check: the low half of the CRC-32 of the six bytes above
  *
- * Never zero, so that a register in its initial state cannot pass by accident.
+ * Never zero, so that a register in its initial state cannot pass by accident. An exponent
+ * has room for no name: 0x4000 | n, which neither an MMX instruction nor FNINIT leaves.
  */
 #ifndef PATTERN_H
 #define PATTERN_H
 
 #include "record.h"
+#include "registers.h"
 #include "types.h"
 
 enum role { VICTIM, OPENER, INJECTED, ROLES };
@@ -24,11 +27,18 @@ struct owner {
 };
 
 const char *role_name(enum role role);
-u64 pattern(const struct owner *owner, u32 reg);
-/* All eight registers' patterns. */
-void patterns(const struct owner *owner, u64 into[8]);
-/* False when the value is nobody's pattern. */
-bool pattern_owner(u64 value, struct owner *owner, u32 *reg);
+const char *file_name(enum file file);
+/* Which file's a place is, when the stack is used by these files' instructions. */
+enum file file_of(u32 place, u32 use);
+bool place_used(u32 place, u32 use);
+u64 pattern(const struct owner *owner, u32 place);
+/*
+ * What this owner's next load puts where. Of MMX and x87 it takes turns; the first instruction
+ * is the stack's or SSE's, in turns too.
+ */
+struct registers patterns(const struct owner *owner, u32 files);
+/* reg=mm3, reg=st3, reg=st3 part=exponent, reg=xmm3 part=high */
+void place_record(struct record *record, u32 place, u32 use);
 /* owner=role/id/serial/register, owner=init (zero) or owner=unknown */
 void pattern_record(struct record *record, u64 value);
 

@@ -53,7 +53,7 @@ static void hex(struct record *record, u64 value, u32 width)
 		add(record, "0123456789abcdef"[value >> 4 * width & 15]);
 }
 
-static void key_equals(struct record *record, const char *key)
+void record_key(struct record *record, const char *key)
 {
 	add(record, ' ');
 	record_text(record, key);
@@ -72,19 +72,19 @@ void record_begin(struct record *record, const char *type)
 
 void record_word(struct record *record, const char *key, const char *value)
 {
-	key_equals(record, key);
+	record_key(record, key);
 	record_text(record, *value ? value : "none");
 }
 
 void record_number(struct record *record, const char *key, u64 value)
 {
-	key_equals(record, key);
+	record_key(record, key);
 	record_digits(record, value);
 }
 
 void record_hex(struct record *record, const char *key, u64 value)
 {
-	key_equals(record, key);
+	record_key(record, key);
 	hex(record, value, 16);
 }
 
@@ -93,23 +93,35 @@ void record_time(struct record *record, const char *key, u64 microseconds)
 	u32 rest;
 	const u64 seconds = divide(microseconds, 1000000, &rest);
 
-	key_equals(record, key);
+	record_key(record, key);
 	record_digits(record, seconds);
 	add(record, '.');
 	padded(record, rest, 6);
 }
 
-u32 crc32(const void *bytes, u32 length)
+static u32 crc_add(u32 crc, const u8 *at, u32 length)
 {
-	const u8 *at = bytes;
-	u32 crc = 0xffffffff;
-
 	while (length--) {
 		crc ^= *at++;
 		for (u32 bit = 0; bit < 8; bit++)
 			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
 	}
-	return ~crc;
+	return crc;
+}
+
+u32 crc32_begun(const void *bytes, u32 length)
+{
+	return crc_add(0xffffffff, bytes, length);
+}
+
+u32 crc32_ended(u32 begun, const void *bytes, u32 length)
+{
+	return ~crc_add(begun, bytes, length);
+}
+
+u32 crc32(const void *bytes, u32 length)
+{
+	return ~crc32_begun(bytes, length);
 }
 
 void record_write(struct record *record)

@@ -20,6 +20,7 @@ struct record {
 void record_on_console(bool yes);
 
 void record_begin(struct record *record, const char *type);
+void record_key(struct record *record, const char *key); /* the value follows as text */
 void record_word(struct record *record, const char *key, const char *value);
 void record_number(struct record *record, const char *key, u64 value);
 void record_hex(struct record *record, const char *key, u64 value);
@@ -31,5 +32,8 @@ void record_digits(struct record *record, u64 value);
 void record_write(struct record *record);
 
 u32 crc32(const void *bytes, u32 length);
+/* The same in two parts. */
+u32 crc32_begun(const void *bytes, u32 length);
+u32 crc32_ended(u32 begun, const void *bytes, u32 length);
 
 #endif

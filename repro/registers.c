@@ -1,28 +1,51 @@
-/* registers.c - mm0..mm7, kept in functions of their own so that a disassembly proves it. */
+/* registers.c - the FPU's registers, in functions of their own so that a disassembly proves it. */
 #include "registers.h"
 
 #include "asm.h"
 
-void registers_load(const u64 from[8])
-{
-	asm_mmx_load(from);
-}
+enum { CONTROL_AFTER_FNINIT = 0x37f };
 
-void registers_store(u64 to[8])
+static inline void load_x87(const u64 value[PLACES])
 {
-	asm_mmx_store(to);
-}
+	/* All tags valid, top of the stack 0: st(n) and mm<n> are the same register. */
+	struct x87_image image = { .control = CONTROL_AFTER_FNINIT };
 
-void registers_set(u32 reg, u64 value)
-{
-	switch (reg) {
-	case 0: ASM_MMX_SET(0, &value); break;
-	case 1: ASM_MMX_SET(1, &value); break;
-	case 2: ASM_MMX_SET(2, &value); break;
-	case 3: ASM_MMX_SET(3, &value); break;
-	case 4: ASM_MMX_SET(4, &value); break;
-	case 5: ASM_MMX_SET(5, &value); break;
-	case 6: ASM_MMX_SET(6, &value); break;
-	default: ASM_MMX_SET(7, &value); break;
+	for (u32 reg = 0; reg < 8; reg++) {
+		image.st[reg].mantissa = value[STACK + reg];
+		image.st[reg].exponent = (u16)value[EXPONENT + reg];
 	}
+	asm_x87_load(&image);
+}
+
+static inline void store_x87(u64 value[PLACES])
+{
+	struct x87_image image;
+
+	asm_x87_store(&image);
+	for (u32 reg = 0; reg < 8; reg++) {
+		value[STACK + reg] = image.st[reg].mantissa;
+		value[EXPONENT + reg] = image.st[reg].exponent;
+	}
+}
+
+void registers_load(const struct registers *registers)
+{
+	if (registers->sse_first)
+		asm_sse_load(registers->value + XMM);
+	if (registers->use & USE_MMX)
+		asm_mmx_load(registers->value + STACK);
+	if (registers->use & USE_X87)
+		load_x87(registers->value);
+	if (registers->use & USE_SSE && !registers->sse_first)
+		asm_sse_load(registers->value + XMM);
+}
+
+void registers_store(struct registers *registers)
+{
+	if (registers->use & USE_MMX)
+		asm_mmx_store(registers->value + STACK);
+	if (registers->use & USE_X87)
+		store_x87(registers->value);
+	if (registers->use & USE_SSE)
+		asm_sse_store(registers->value + XMM);
 }

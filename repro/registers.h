@@ -1,12 +1,34 @@
-/* registers.h - the only functions of this program that touch mm0..mm7. */
+/*
+ * registers.h - the register files of the FPU, and the only functions that touch them.
+ *
+ * mm0..mm7 are the mantissas of the x87 registers. So there are two files to hold values in,
+ * the stack (by MMX or by x87 instructions) and SSE's, and the kernel switches them as one.
+ */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 
 #include "types.h"
 
-void registers_load(const u64 from[8]);
-void registers_store(u64 to[8]);
-/* Put a value into one register: damage on purpose. */
-void registers_set(u32 reg, u64 value);
+enum file { MMX, X87, SSE, FILES };
+
+enum { USE_MMX = 1 << MMX, USE_X87 = 1 << X87, USE_SSE = 1 << SSE };
+
+/* Where a value stands: 64 bits each, but 16 of an exponent. */
+enum {
+	STACK = 0,     /* mm0..mm7, or the mantissas of st(0)..st(7) */
+	EXPONENT = 8,  /* of st(0)..st(7); x87 only */
+	XMM = 16,      /* xmm0 low, xmm0 high, xmm1 low, ... xmm7 high */
+	PLACES = 32
+};
+
+struct registers {
+	u64 value[PLACES];
+	u32 use;       /* of the files, but never MMX and x87 at once */
+	bool sse_first;
+};
+
+void registers_load(const struct registers *registers);
+/* Those of `use`. The x87 registers are initialised by it, the others left as they are. */
+void registers_store(struct registers *registers);
 
 #endif

@@ -44,9 +44,10 @@ static void put_finding(const struct report *report, const struct finding *findi
 	record_number(&record, "id", finding->owner.id);
 	record_number(&record, "serial", finding->owner.serial);
 	record_number(&record, "windows", finding->windows);
-	record_word(&record, "reg", "mm");
-	record_digits(&record, finding->reg);
+	place_record(&record, finding->place, finding->use);
 	record_number(&record, "wrong", finding->wrong);
+	record_key(&record, "files");
+	settings_put_files(&record, finding->files);
 	record_hex(&record, "want", finding->want);
 	record_hex(&record, "got", finding->got);
 	pattern_record(&record, finding->got);
@@ -86,13 +87,6 @@ void report_allocations(const struct report *report)
 	record_write(&record);
 }
 
-static void put_tally(struct record *record, const char *of, const struct tally *tally)
-{
-	record_number(record, of, board_read(&tally->checks));
-	record_text(record, "/");
-	record_digits(record, board_read(&tally->corruptions));
-}
-
 static void put_end(const struct report *report)
 {
 	const struct board *board = report->board;
@@ -111,10 +105,13 @@ static void put_end(const struct report *report)
 	record_number(&record, "opener_checks", board_read(&board->checks[OPENER]));
 	record_number(&record, "victim_corruptions", board_read(&board->corruptions[VICTIM]));
 	record_number(&record, "opener_corruptions", board_read(&board->corruptions[OPENER]));
+	for (u32 file = 0; file < FILES; file++)
+		record_number(&record, file_name((enum file)file),
+			      board_read(&board->corrupt_files[file]));
 	if (report->settings && report->settings->steady)
-		put_tally(&record, "steady", &board->tally[STEADY]);
+		board_tally_record(&record, "steady", &board->tally[STEADY]);
 	if (report->settings && report->settings->halt)
-		put_tally(&record, "halted", &board->tally[HALTED]);
+		board_tally_record(&record, "halted", &board->tally[HALTED]);
 	record_number(&record, "pressed", board_read(&board->pressed));
 	record_write(&record);
 }

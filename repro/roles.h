@@ -6,7 +6,7 @@
 #include "settings.h"
 
 /*
- * Victim: a real-time task with a pattern in mm0..mm7 that sleeps `naps` times without
+ * Victim: a real-time task with a pattern in all registers that sleeps `naps` times without
  * touching the FPU and then checks. The naps keep its fpu_counter low, so that the kernel
  * does not preload its registers; its wake-ups are what preempts an opener in the window.
  */
@@ -16,7 +16,7 @@ bool victim_check(const struct settings *settings, const struct owner *owner,
 
 /*
  * Opener: never uses the FPU itself. It forks children one after the other; the first FPU
- * instruction of each is the MMX load, so each opens exactly one window. With parent_fpu=1 the
+ * instruction of each is the load, so each opens exactly one window. With parent_fpu=1 the
  * supervisor has used the FPU: all inherit an area, and there is no window to count.
  */
 NORETURN void opener_run(const struct settings *settings, struct board *board, u32 id);

@@ -1,9 +1,12 @@
 /* settings.c - one table of what can be set, between which bounds, and its default. */
 #include "settings.h"
 
+#include "pattern.h"
 #include "text.h"
 
-enum kind { NUMBER, PLACE };
+enum kind { NUMBER, PLACE, FILE_LIST };
+
+enum { EVERY_FILE = USE_MMX | USE_X87 | USE_SSE };
 
 struct setting {
 	const char *key;
@@ -24,6 +27,7 @@ static const struct setting table[] = {
 	{ "opener_us", AT(opener_us), 0, 10000000, 0, NUMBER },
 	{ "hold_us", AT(hold_us), 0, 10000000, 0, NUMBER },
 	{ "victim_us", AT(victim_us), 1, 10000000, 200, NUMBER },
+	{ "files", AT(files), 0, 0, EVERY_FILE, FILE_LIST },
 	{ "naps", AT(naps), 1, 1000, 2, NUMBER },
 	{ "steady", AT(steady), 0, 64, 0, NUMBER },
 	{ "witness", AT(witness), 0, 1, 0, NUMBER },
@@ -77,6 +81,23 @@ static bool run_word(struct settings *settings, const char *value)
 	return true;
 }
 
+/* Names with commas between them, none twice. */
+static bool file_list(const char *value, u32 *into)
+{
+	for (*into = 0; *value;) {
+		u32 file = 0;
+		const char *rest = NULL;
+
+		while (file < FILES && !(rest = text_after(value, file_name((enum file)file))))
+			file++;
+		if (!rest || *into >> file & 1 || (*rest && (*rest != ',' || !rest[1])))
+			return false;
+		*into |= 1U << file;
+		value = *rest ? rest + 1 : rest;
+	}
+	return *into;
+}
+
 static bool set(struct settings *settings, const struct setting *setting, const char *value)
 {
 	u32 *into = field(settings, setting);
@@ -89,6 +110,8 @@ static bool set(struct settings *settings, const struct setting *setting, const 
 		*into = PLACE_SPREAD;
 		return true;
 	}
+	if (setting->kind == FILE_LIST)
+		return file_list(value, into);
 	return text_number(value, setting->highest, into) && *into >= setting->lowest;
 }
 
@@ -153,6 +176,17 @@ static void place(struct record *record, const char *key, u32 value)
 		record_number(record, key, value);
 }
 
+void settings_put_files(struct record *record, u32 files)
+{
+	for (u32 file = 0; file < FILES; file++) {
+		if (!(files >> file & 1))
+			continue;
+		record_text(record, file_name((enum file)file));
+		if (files >> file > 1)
+			record_text(record, ",");
+	}
+}
+
 void settings_record(const struct settings *settings, struct record *record)
 {
 	struct settings copy = *settings;
@@ -160,9 +194,13 @@ void settings_record(const struct settings *settings, struct record *record)
 	for (u32 i = 0; i < LENGTH(table); i++) {
 		const u32 value = *field(&copy, &table[i]);
 
-		if (table[i].kind == PLACE)
+		if (table[i].kind == PLACE) {
 			place(record, table[i].key, value);
-		else
+		} else if (table[i].kind == FILE_LIST) {
+			record_key(record, table[i].key);
+			settings_put_files(record, value);
+		} else {
 			record_number(record, table[i].key, value);
+		}
 	}
 }

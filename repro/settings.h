@@ -3,6 +3,7 @@
 #define SETTINGS_H
 
 #include "record.h"
+#include "registers.h"
 #include "types.h"
 
 enum { PLACE_ANY = 1001, PLACE_SPREAD = 1002, HIGHEST_CPU = 1000 };
@@ -14,10 +15,11 @@ struct settings {
 	u32 windows;      /* ... or after so many first FPU uses; 0: no such limit */
 	u32 at_least;     /* with fewer first FPU uses it goes on, up to PATIENCE times as long */
 	u32 openers;      /* parents that fork one FPU-using child after the other */
-	u32 victims;      /* tasks that hold patterns in mm0..mm7 across sleeps */
+	u32 victims;      /* tasks that hold patterns in registers across sleeps */
 	u32 opener_us;    /* pause between two children of an opener; 0: none */
 	u32 hold_us;      /* a child sleeps so long on its pattern; 0: it only yields */
 	u32 victim_us;    /* one nap of a victim, half to one and a half of it */
+	u32 files;        /* register files that are watched, a bit each */
 	u32 naps;         /* naps between a victim's load and its check */
 	u32 steady;       /* more victims, which use the FPU at every wake-up: naps = 1 */
 	u32 witness;      /* 1: only what the steady ones see is counted */
@@ -38,6 +40,8 @@ void settings_default(struct settings *settings);
 bool settings_word(struct settings *settings, const char *word, char reason[64]);
 /* All ` mmx.key=value` words of a kernel command line; other words are passed over. */
 bool settings_boot_line(struct settings *settings, const char *line, char reason[64]);
+/* mmx,x87,sse */
+void settings_put_files(struct record *record, u32 files);
 void settings_record(const struct settings *settings, struct record *record);
 
 #endif

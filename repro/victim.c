@@ -31,10 +31,12 @@ static void nap(struct nap *nap, struct random *random)
 static bool hold(struct nap *how, struct random *random, const struct owner *owner,
 		 const struct damage *damage, struct finding *finding)
 {
-	check_load(owner);
+	struct check check;
+
+	check_load(&check, owner, how->settings->files);
 	for (u32 left = how->naps; left--;)
 		nap(how, random);
-	return check_passes(owner, damage, finding);
+	return check_passes(&check, damage, finding);
 }
 
 bool victim_check(const struct settings *settings, const struct owner *owner,
@@ -50,9 +52,11 @@ bool victim_check(const struct settings *settings, const struct owner *owner,
  * A victim's own first FPU use is a window like any other. It is had before the run begins,
  * when nobody holds a pattern that it could spoil: the openers' are the only ones in the run.
  */
-static void get_ready(struct board *board, const struct owner *owner)
+static void get_ready(struct board *board, const struct owner *owner, u32 files)
 {
-	check_load(owner);
+	struct check check;
+
+	check_load(&check, owner, files);
 	board_count(&board->ready);
 	while (!board_read(&board->go))
 		sys_sleep(1000);
@@ -65,7 +69,7 @@ void victim_run(const struct settings *settings, struct board *board, u32 id)
 	struct random random = random_seeded(settings->seed, VICTIM, id);
 	struct owner owner = { VICTIM, id, 0 };
 
-	get_ready(board, &owner);
+	get_ready(board, &owner, settings->files);
 	for (;;) {
 		struct nap how = { settings, naps, settings->victim_us, false };
 		struct finding finding = { .complete = 0 };
@@ -73,7 +77,7 @@ void victim_run(const struct settings *settings, struct board *board, u32 id)
 		bool passes;
 
 		owner.serial++;
-		damage = damage_for(&owner, settings->inject);
+		damage = damage_for(&owner, settings->files, settings->inject);
 		passes = hold(&how, &random, &owner, &damage, &finding);
 		if (settings->witness && !steady)
 			continue;
