@@ -32,7 +32,9 @@ def build(
         list[Path] | None, typer.Option(help="Configuration, on top of the lab's.", exists=True)
     ] = None,
     make: Annotated[list[str] | None, typer.Option(help="A make variable, NAME=VALUE.")] = None,
-    compiler: Annotated[str, typer.Option(help="Such as gcc-11.")] = "gcc",
+    compiler: Annotated[
+        str | None, typer.Option(help="Such as gcc-11; for old trees the oldest gcc by default.")
+    ] = None,
 ) -> None:
     """Build a tree with the lab's configuration; prints the image and how to build it by hand."""
     from lab.kernels import resolve

@@ -1,141 +1,122 @@
-"""What stands between an old Linux tree and today's compiler, as data.
+"""Old kernel trees and new compilers: which measures a tree needs, by what it lacks.
 
-Each entry has the versions it was seen to be needed in, or what a tree lacks, and why. What can
-be given from outside (compiler words, an include folder) is; the rest is an edit to a *copy* of
-the source. Kernels build as they are where nothing applies.
+The measures themselves are data (lab/fixuptable.py). Everything here is pure but for reading
+files of the tree.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-Version = tuple[int, int]
-_NEWEST: Version = (99, 0)
-
-# Words for the compiler, put into CC= so that the tree's own flags come after and win. Never
-# into KCFLAGS: -fcommon there would override the kernel's -fno-common and misplace boot_params.
-_COMPILER_WORDS: tuple[tuple[Version, str, str], ...] = (
-    ((4, 9), "-fno-pie", "distributions made PIE the default; the tree says -fno-pie since 4.9"),
-    ((4, 9), "-no-pie", "the same, where the compiler links"),
-    ((5, 17), "-fcf-protection=none", "CET marks by default; the tree says so itself later"),
-    ((4, 19), "-std=gnu89", "older headers rely on gnu89's inline"),
-    ((4, 6), "-Wa,-mrelax-relocations=no", "the decompressor cannot apply relaxed GOT relocations"),
-    ((4, 19), "-w", "warnings that did not exist then, as errors in places"),
-)
-# Host programs (dtc, kconfig) of that time define variables in headers.
-_HOST_WORDS: tuple[tuple[Version, str, str], ...] = (
-    ((5, 5), "-fcommon", "dtc defines yylloc twice; the default was -fcommon before gcc 10"),
-    ((5, 5), "-w", "as above"),
-)
+from lab.kernelsource import Release
+from lab.worktree import Mend
 
 
 @dataclass(frozen=True)
-class Edit:
-    """One change to a file of the copy. ``change`` returns None where nothing is to be done."""
+class _Fixup:
+    """``last``: the last series, such as (4, 1), that may need it. ``source``: who knows it."""
 
     name: str
-    path: str
-    last: Version  # the newest series in which it is looked for
-    why: str
-    change: Callable[[str], str | None]
+    last: tuple[int, int]
+    reason: str
+    source: str
 
 
-def _replaced(pattern: str, by: str) -> Callable[[str], str | None]:
-    def change(text: str) -> str | None:
-        new, count = re.subn(pattern, by, text, flags=re.M)
-        return new if count else None
+@dataclass(frozen=True)
+class Measure(_Fixup):
+    """Words for the compilers, given inside CC= and HOSTCC=: make variables such as KCFLAGS and
+    LDFLAGS_vmlinux would come after, or replace, what the tree itself gives.
 
-    return change
-
-
-EDITS: tuple[Edit, ...] = (
-    Edit(
-        "near-jump-64", "arch/x86/kernel/head_64.S", (4, 0),
-        "early_idt_handlers are 9 bytes each only if the assembler takes a 5-byte jump; binutils "
-        "of today takes a short one, and the first early page fault hangs natively and in HVM "
-        "while a PV guest boots (mainline 425be5679fd2)",
-        _replaced(r"^(\s*)jmp\s+early_idt_handler$",
-                  r"\1.byte 0xe9\n\1.long early_idt_handler - . - 4"),
-    ),
-    Edit(
-        "near-jump-32", "arch/x86/kernel/head_32.S", (4, 0), "as near-jump-64",
-        _replaced(r"^(\s*)jmp\s+early_idt_handler$",
-                  r"\1.byte 0xe9\n\1.long early_idt_handler - . - 4"),
-    ),
-    Edit(
-        "defined-array", "kernel/timeconst.pl", (3, 8),
-        "perl 5.22 refuses defined(@array) (mainline 63a3f603413f)",
-        _replaced(r"defined\(@(\w+)\)", r"@\1"),
-    ),
-    Edit(
-        "vdso-emulation", "arch/x86/vdso/Makefile", (3, 2),
-        "gcc passes -m elf_x86_64 to itself and not to the linker any more",
-        _replaced(r"-m elf_x86_64", "-m64"),
-    ),
-    Edit(
-        "vdso-emulation-32", "arch/x86/vdso/Makefile", (3, 2), "as vdso-emulation",
-        _replaced(r"-m elf_i386", "-m32"),
-    ),
-)  # fmt: skip
-
-
-def version(source: Path) -> Version:
-    """VERSION and PATCHLEVEL of a tree's Makefile; (99, 0) where it does not tell."""
-    text = (source / "Makefile").read_text(errors="replace")
-    found = [re.search(rf"^{key}\s*=\s*(\d+)\s*$", text, re.M) for key in ("VERSION", "PATCHLEVEL")]
-    if not all(found):
-        return _NEWEST
-    major, minor = (int(match.group(1)) for match in found if match)
-    return major, minor
-
-
-def compiler_words(release: Version) -> str:
-    """For CC=, after the compiler's name."""
-    return " ".join(word for last, word, _ in _COMPILER_WORDS if release <= last)
-
-
-def host_words(release: Version) -> str:
-    """For HOSTCC=."""
-    return " ".join(word for last, word, _ in _HOST_WORDS if release <= last)
-
-
-def apply(source: Path) -> list[str]:
-    """Edit the copy where its version and text call for it; what was done, by name. Idempotent."""
-    release = version(source)
-    done = []
-    for edit in EDITS:
-        path = source / edit.path
-        if release > edit.last or not path.is_file():
-            continue
-        new = edit.change(path.read_text(errors="surrogateescape"))
-        if new is not None:
-            path.write_text(new, errors="surrogateescape")
-            done.append(edit.name)
-    return done
-
-
-def include_folder(source: Path, into: Path, major: int) -> Path | None:
-    """A folder with the compiler-gccN.h that the tree lacks (before 4.2); None where it lacks none.
-
-    ``compiler-gcc.h`` of those trees includes a header named after gcc's major version. The
-    newest that the tree has is given under today's name, from outside.
+    ``lacks``: only where this file of the tree has no match of the pattern.
     """
-    headers = source / "include" / "linux"
-    general = headers / "compiler-gcc.h"
-    if not general.is_file() or "gcc_header" not in general.read_text(errors="replace"):
-        return None
-    if (headers / f"compiler-gcc{major}.h").is_file():
-        return None
-    there = sorted(headers.glob("compiler-gcc[0-9].h"))
-    if not there:
-        return None
-    folder = into / "linux"
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"compiler-gcc{major}.h"
-    text = there[-1].read_text(errors="replace")
-    if not target.is_file() or target.read_text(errors="replace") != text:
-        target.write_text(text)
-    return into
+
+    cc: tuple[str, ...] = ()
+    hostcc: tuple[str, ...] = ()
+    lacks: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Header(_Fixup):
+    """A header for a compiler newer than the tree, which includes the newest that it has.
+
+    ``find``: only where this file has a match. ``path`` is its name by the compiler's major.
+    """
+
+    find: tuple[str, str] = ("", "")
+    path: str = ""
+    known: str = ""
+
+
+@dataclass(frozen=True)
+class Edit(_Fixup):
+    """Every match of ``find`` (multi-line) in ``path`` becomes ``put``."""
+
+    path: str = ""
+    find: str = ""
+    put: str = ""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a tree gets. ``names``: of all fix-ups that did something."""
+
+    names: tuple[str, ...]
+    cc: tuple[str, ...]
+    hostcc: tuple[str, ...]
+    mends: tuple[Mend, ...]
+
+
+def considered(release: Release) -> tuple[_Fixup, ...]:
+    """The fix-ups whose range has this release; none for a kernel of today."""
+    from lab.fixuptable import EDITS, HEADERS, MEASURES
+
+    every: tuple[_Fixup, ...] = (*MEASURES, *HEADERS, *EDITS)
+    return tuple(fixup for fixup in every if release[:2] <= fixup.last)
+
+
+def choose(release: Release, tree: Path, major: int) -> Chosen:
+    """For a tree, as it lies, and gcc's major version."""
+    names: list[str] = []
+    cc: list[str] = []
+    hostcc: list[str] = []
+    mends: list[Mend] = []
+    for fixup in considered(release):
+        if isinstance(fixup, Measure) and not _has(tree, fixup.lacks):
+            names.append(fixup.name)
+            cc += fixup.cc
+            hostcc += fixup.hostcc
+        made = list(_mends(fixup, tree, major))
+        if made:
+            names.append(fixup.name)
+            mends += made
+    return Chosen(tuple(names), tuple(cc), tuple(hostcc), tuple(mends))
+
+
+def _mends(fixup: _Fixup, tree: Path, major: int) -> Iterator[Mend]:
+    if isinstance(fixup, Edit) and _has(tree, (fixup.path, fixup.find)):
+        yield Mend(fixup.path, lambda text: edited(text, fixup))
+    if isinstance(fixup, Header) and _has(tree, fixup.find):
+        newest = max((n for n in range(3, 20) if (tree / fixup.known.format(major=n)).is_file()),
+                     default=0)  # fmt: skip
+        if newest and newest < major:
+            name = Path(fixup.known.format(major=newest)).relative_to("include")
+            yield Mend(fixup.path.format(major=major), lambda _text: f"#include <{name}>\n")
+
+
+def edited(text: str, edit: Edit) -> str:
+    """The text of a file with the edit made."""
+    return re.sub(edit.find, edit.put, text, flags=re.MULTILINE)
+
+
+def _has(tree: Path, what: tuple[str, str] | None) -> bool:
+    """Whether a file of the tree has a match; a file that is not there has none."""
+    if what is None:
+        return False
+    path = tree / what[0]
+    if not path.is_file():
+        return False
+    text = path.read_bytes().decode(errors="surrogateescape")
+    return re.search(what[1], text, re.MULTILINE) is not None

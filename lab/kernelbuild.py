@@ -1,7 +1,7 @@
 """Building a kernel: any Linux tree, patches, configuration fragments. Cached by content.
 
 The source is copied once into a work folder of the cache and patched there, with the object
-folder beside it: another patch on the same source rebuilds only what it touches.
+folder beside it: another patch or revision rebuilds only what it touches.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-import shlex
 import shutil
 import time
 from collections.abc import Callable
@@ -17,12 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import fixups
-from lab.errors import LabError
+from lab import fixups, kconfig
+from lab.errors import LabError, UserError
 from lab.files import building, cache_dir, locked, require_space, sha256, sha256_of, write_atomic
+from lab.fixups import Chosen
+from lab.kconfig import not_taken
 from lab.kernel import Kernel
+from lab.kernelrepeat import repeat
 from lab.kernelsource import Source
 from lab.process import cores, follow, run
+from lab.worktree import Worktree
+
+__all__ = ["BuildFailed", "BuildSpec", "build", "not_taken"]
 
 Report = Callable[[str], None]
 _VERSION = "1"  # of this builder: a change here that changes kernels raises it
@@ -33,22 +38,26 @@ _REPRODUCIBLE = {
     "KBUILD_BUILD_USER": "lab",
     "KBUILD_BUILD_HOST": "lab",
 }
-# Without these a kernel cannot be what it is built for, whatever its version.
-VITAL = frozenset(
-    f"CONFIG_{name}"
-    for name in ("64BIT", "PRINTK", "BLK_DEV_INITRD", "BINFMT_ELF", "PROC_FS",
-                 "SERIAL_8250_CONSOLE", "XEN", "HVC_XEN", "PREEMPT_VOLUNTARY")
-)  # fmt: skip
-_WANTED = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)")
 
 
 class BuildFailed(LabError):  # noqa: N818 (a finding about the tree rather than a fault)
-    """The kernel does not configure, compile or link. Says the first error."""
+    """The kernel does not patch, configure, compile or link.
+
+    ``first_error``: the compiler's or make's first complaint. ``log``: all of it.
+    """
+
+    def __init__(self, message: str, first_error: str = "", log: Path | None = None) -> None:
+        super().__init__(message)
+        self.first_error, self.log = first_error or message, log
 
 
 @dataclass(frozen=True)
 class BuildSpec:
-    """What is built. ``fragments`` go on top of allnoconfig, later ones over earlier ones."""
+    """What is built, on top of allnoconfig, later fragments over earlier ones.
+
+    Of ``base`` what the version does not have is left out; all of ``fragments`` must take.
+    ``compiler`` may be words, such as `gcc-11 -g`.
+    """
 
     name: str
     source: Source
@@ -57,20 +66,28 @@ class BuildSpec:
     make_vars: tuple[tuple[str, str], ...] = ()
     compiler: str = "gcc"
     facts: dict[str, str] = field(default_factory=dict)  # more provenance
-    # Any tree: an option that this version does not have is passed over, unless it is vital.
-    any_version: bool = False
+    base: tuple[Path, ...] = ()
 
     def work_key(self) -> str:
-        """What an object folder depends on, but for the patches."""
-        return sha256_of(
-            _VERSION, self.source.place, self.compiler, _compiler_version(self.compiler),
-            json.dumps(self.make_vars), *(path.read_text() for path in self.fragments),
-        )[:16]  # fmt: skip
+        """What an object folder depends on, but for revision and patches."""
+        return self._key(self.source.place)
 
     def key(self) -> str:
-        source = () if self.source.place == self.source.id else (self.source.id,)
-        patches = (path.read_bytes() for path in self.patches)
-        return sha256_of(self.work_key(), *source, *patches)[:16]
+        return self._whole_key
+
+    @functools.cached_property  # of the source as it was when the build began
+    def _whole_key(self) -> str:
+        patches = (path.read_bytes() for path in _files(self.patches))
+        return sha256_of(self._key(self.source.id), *patches)[:16]
+
+    def _key(self, source: str) -> str:
+        mended = [repr(fixup) for fixup in fixups.considered(self.source.release)]
+        base = [path.read_text() for path in self.base]
+        return sha256_of(
+            _VERSION, source, self.compiler, compiler_version(self.compiler),
+            json.dumps(self.make_vars), *(path.read_text() for path in self.fragments),
+            *([json.dumps([base, mended])] if base or mended else []),
+        )[:16]  # fmt: skip
 
 
 def is_built(spec: BuildSpec) -> bool:
@@ -83,179 +100,124 @@ def build_log(spec: BuildSpec) -> Path:
     return cache_dir() / "kernel-work" / f"{spec.key()}.log"
 
 
-def build(spec: BuildSpec, report: Report) -> Kernel:
-    """The kernel, from the cache or built now; LabError with the first error when it fails."""
+def build(spec: BuildSpec, report: Report, objects: Path | None = None) -> Kernel:
+    """The kernel, from the cache or built now; BuildFailed when it does not build.
+
+    ``objects``: a folder to build in, kept for the next build, instead of the cache's own.
+    """
     final = cache_dir() / "kernel" / spec.key()
     with locked(final.with_name(f"{final.name}.lock")):
         if not final.is_dir():
             with building(final) as scratch:
-                _build(spec, scratch, report)
+                _build(spec, scratch, report, objects)
     provenance: dict[str, Any] = json.loads((final / "provenance.json").read_text())
     return Kernel(spec.name, final / "bzImage", provenance, final / "config", final / "vmlinux")
 
 
-def _build(spec: BuildSpec, scratch: Path, report: Report) -> None:
+def _build(spec: BuildSpec, scratch: Path, report: Report, objects: Path | None) -> None:
     began = time.monotonic()
-    work = cache_dir() / "kernel-work" / spec.work_key()
+    work = objects or cache_dir() / "kernel-work" / spec.work_key()
     log = build_log(spec)
     with locked(work.with_name(f"{work.name}.lock")):
-        require_space(cache_dir(), _WORK_MIB, f"building {spec.name}")
+        log.parent.mkdir(exist_ok=True)
         log.unlink(missing_ok=True)
-        _patched_source(spec, work, log, report)
-        edits = _fixed_up(work)
-        _configure(spec, work, log)
-        _make(spec, work, log, report)
-        obj = work / "obj"
+        require_space(work.parent, _WORK_MIB, f"building {spec.name}")
+        tree = Worktree(work)
+        report("unpacking the source")
+        chosen, notes = _bring(spec, tree, log)
+        if chosen.names:
+            report(f"an old tree and a new compiler: {', '.join(chosen.names)}")
+        argv = _make_argv(spec, chosen, work)
+        left_out = _configure(spec, tree, argv, log, report)
+        _make(spec, argv, log, report)
+        obj = tree.obj
         shutil.copy(obj / "arch/x86/boot/bzImage", scratch / "bzImage")
         shutil.copy(obj / ".config", scratch / "config")
         shutil.copy(obj / "vmlinux", scratch / "vmlinux")
         shutil.copy(log, scratch / "build.log")
-        shutil.copy(work / "fragments.config", scratch / "fragments.config")
+        _keep_repeat(spec, tree, chosen, scratch)
     seconds = round(time.monotonic() - began, 1)
-    provenance = _provenance(spec, work, seconds, scratch, edits)
+    facts = {"fixups": list(chosen.names), "notes": notes, "not_in_version": left_out}
+    provenance = _provenance(spec, scratch, seconds, facts)
     write_atomic(scratch / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     report(f"built in {seconds:.0f} s")
 
 
-def _patched_source(spec: BuildSpec, work: Path, log: Path, report: Report) -> None:
-    """Bring the work folder's source to the wanted patches, touching as few files as possible."""
-    source, applied, changing = work / "src", work / "applied", work / "changing"
-    revision = work / "revision"
-    if changing.exists() or not source.is_dir():
-        # Cut off while it was unpacked or patched: its state is unknown.
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        changing.touch()
-        report("unpacking the source")
-        source.mkdir()
-        spec.source.unpack(source)
-        applied.mkdir()
-        revision.write_text(spec.source.id)
-        changing.unlink()
-    elif revision.is_file() and revision.read_text() != spec.source.id:
-        changing.touch()
-        spec.source.move(source)  # which takes patches and fix-ups off, too
-        shutil.rmtree(applied)
-        (work / "fixups").unlink(missing_ok=True)
-        # Options come and go with revisions, and make may not ask about them.
-        (work / "configured").unlink(missing_ok=True)
-        applied.mkdir()
-        revision.write_text(spec.source.id)
-        changing.unlink()
-    there = sorted(applied.iterdir())
-    same = 0
-    for old, new in zip(there, spec.patches, strict=False):
-        if old.read_bytes() != new.read_bytes():
-            break
-        same += 1
-    if same == len(there) == len(spec.patches):
-        return
-    changing.touch()
-    for old in reversed(there[same:]):
-        _patch(source, old, log, "-R")
-        old.unlink()
-    for number, new in enumerate(spec.patches[same:], same):
-        _patch(source, new, log)
-        shutil.copy(new, applied / f"{number:04d}")
-    changing.unlink()
+def _bring(spec: BuildSpec, tree: Worktree, log: Path) -> tuple[Chosen, list[str]]:
+    """The source, patches and fix-ups into the work folder; what was done."""
+    found: list[Chosen] = []
 
+    def mends(src: Path) -> tuple[Any, ...]:
+        found.append(fixups.choose(spec.source.release, src, compiler_major(spec.compiler)))
+        return found[0].mends
 
-def _fixed_up(work: Path) -> list[str]:
-    """Fix-ups of the work folder's source by name, those of an earlier build included."""
-    stamp = work / "fixups"
-    before = stamp.read_text().split() if stamp.is_file() else []
-    names = list(dict.fromkeys(before + fixups.apply(work / "src")))
-    write_atomic(stamp, "\n".join(names) + "\n")
-    return names
-
-
-def _patch(source: Path, patch: Path, log: Path, *options: str) -> None:
-    """Apply without fuzz: a patch that only nearly fits is refused."""
-    argv: list[str | Path] = [
-        "patch",
-        "-p1",
-        "-F0",
-        "--batch",
-        "--no-backup-if-mismatch",
-        *options,
-        "-i",
-        patch,
-    ]
     try:
-        run(argv, cwd=source, log=log)
-    except LabError as error:
-        raise BuildFailed(f"{patch.name} does not apply: {error}") from error
+        notes = tree.bring(spec.source, spec.patches, mends)
+    except UserError as error:  # of a patch, which names itself
+        write_atomic(log, f"{error}\n")
+        raise BuildFailed(f"{spec.name}: {error}", str(error), log) from error
+    return found[0], notes
 
 
-def _make_argv(spec: BuildSpec, work: Path) -> list[str]:
-    release = fixups.version(work / "src")
+def _make_argv(spec: BuildSpec, chosen: Chosen, work: Path | str) -> list[str]:
     compiler = f"ccache {spec.compiler}" if shutil.which("ccache") else spec.compiler
-    words = [fixups.compiler_words(release)]
-    headers = fixups.include_folder(work / "src", work / "include", _major(spec.compiler))
-    words += [f"-I{headers}"] if headers else []
-    host = f"{compiler} {fixups.host_words(release)}".strip()
-    compiler = " ".join([compiler, *words]).strip()
     variables = [
         f"{key}={value}" for key, value in {**_REPRODUCIBLE, **dict(spec.make_vars)}.items()
     ]
     # Relative paths in what is hashed: the same file hits in any cache folder.
     return [
         "env", f"CCACHE_BASEDIR={work}", "CCACHE_NOHASHDIR=1",
-        "make", "-C", str(work / "src"), f"O={work / 'obj'}", "ARCH=x86_64",
-        f"CC={compiler}", f"HOSTCC={host}", *variables,
+        "make", "-C", f"{work}/src", f"O={work}/obj", "ARCH=x86_64",
+        f"CC={' '.join((compiler, *chosen.cc))}",
+        f"HOSTCC={' '.join((compiler, *chosen.hostcc))}", *variables,
     ]  # fmt: skip
 
 
-def _configure(spec: BuildSpec, work: Path, log: Path) -> None:
-    """Run allnoconfig with the fragments on top; what did not take is an error."""
-    (work / "obj").mkdir(exist_ok=True)
-    wanted = _wanted(spec.fragments)
-    config = work / "obj" / ".config"
-    stamp = work / "configured"
-    if config.exists() and stamp.exists():
-        return  # the work folder is keyed by the fragments
-    lines = [f"{name}={value}" if value != "n" else f"# {name} is not set"
-             for name, value in wanted.items()]  # fmt: skip
-    write_atomic(work / "fragments.config", "\n".join(lines) + "\n")
-    argv = [*_make_argv(spec, work), f"KCONFIG_ALLCONFIG={work / 'fragments.config'}"]
-    try:
-        run([*argv, "allnoconfig"], log=log)
-    except LabError as error:
-        raise BuildFailed(f"{spec.name} does not configure: {error}") from error
-    missing = not_taken(wanted, config.read_text())
-    if spec.any_version:
-        missing = [line for line in missing if line.partition("=")[0] in VITAL]
+def _configure(
+    spec: BuildSpec, tree: Worktree, argv: list[str], log: Path, report: Report
+) -> list[str]:
+    """Run allnoconfig with the fragments on top; what of the base this version does not have."""
+    config, stamp = tree.obj / ".config", tree.folder / "configured"
+    known = kconfig.symbols(tree.src) if spec.base else set()
+    base = kconfig.wanted(spec.base)
+    left_out = [name for name in base if name not in known]
+    base = {name: value for name, value in base.items() if name in known}
+    must = kconfig.wanted(spec.fragments)
+    wanted = {**base, **must}
+    if not config.exists() or not stamp.exists() or stamp.read_text() != spec.key():
+        stamp.unlink(missing_ok=True)
+        file = tree.folder / "fragments.config"
+        write_atomic(file, kconfig.text(wanted))
+        _tried(spec, log, [*argv, f"KCONFIG_ALLCONFIG={file}", "allnoconfig"], None)
+    made = config.read_text()
+    missing = kconfig.not_taken(must, made)
     if missing:
         raise BuildFailed(
-            f"the configuration of {spec.name} did not take {', '.join(missing)}: "
-            "an option that they depend on is off, or this version does not have them"
-        )
-    stamp.touch()
+            f"the configuration of {spec.name} did not take {kconfig.some(missing)}: "
+            "an option that they depend on is off, or this version does not have them",
+            f"the configuration did not take {missing[0]}", log,
+        )  # fmt: skip
+    _check_base(spec, base, made, known, log, report)
+    write_atomic(stamp, spec.key())
+    return left_out
 
 
-def _wanted(fragments: tuple[Path, ...]) -> dict[str, str]:
-    """Options of all fragments, later ones winning; ``n`` for those that must be off."""
-    wanted: dict[str, str] = {}
-    for path in fragments:
-        for line in path.read_text().splitlines():
-            found = _WANTED.fullmatch(line.strip())
-            if found:
-                wanted[found.group(1) or found.group(3)] = found.group(2) or "n"
-    return wanted
+def _check_base(
+    spec: BuildSpec, base: dict[str, str], made: str, known: set[str], log: Path, report: Report
+) -> None:
+    """Refuse a kernel that is none for this lab; mention what else the base did not get."""
+    lacking = kconfig.lacks(made, known) if spec.base else []
+    if lacking:
+        raise BuildFailed(
+            f"the configuration of {spec.name} is of no use here: {'; '.join(lacking)}",
+            lacking[0], log,
+        )  # fmt: skip
+    missing = kconfig.not_taken(base, made)
+    if missing:
+        report(f"not taken by this version: {kconfig.some(missing)}")
 
 
-def not_taken(wanted: dict[str, str], config: str) -> list[str]:
-    """Options whose value in a .config is not the wanted one; absent counts as n."""
-    found = _wanted_lines(config)
-    return [f"{n}={v}" for n, v in wanted.items() if found.get(n, "n") != v]
-
-
-def _wanted_lines(config: str) -> dict[str, str]:
-    pairs = (line.split("=", 1) for line in config.splitlines() if line.startswith("CONFIG_"))
-    return dict(pairs)
-
-
-def _make(spec: BuildSpec, work: Path, log: Path, report: Report) -> None:
+def _make(spec: BuildSpec, argv: list[str], log: Path, report: Report) -> None:
     files, told = 0, time.monotonic()
     report("compiling (some 900 files for a minimal kernel: 3 to 10 minutes on 2 cores)")
 
@@ -266,49 +228,97 @@ def _make(spec: BuildSpec, work: Path, log: Path, report: Report) -> None:
             told = time.monotonic()
             report(f"compiling, {files} files done")
 
-    jobs = f"-j{cores()}"
+    # The build's number is part of the image, and counts up in an object folder that is kept.
+    obj = next(word for word in argv if word.startswith("O="))
+    Path(obj[2:], ".version").unlink(missing_ok=True)
+    # What a killed lab leaves must not go on in a folder that the next one builds in.
+    alone = ["setpriv", "--pdeathsig", "TERM", "--", "nice"]
+    _tried(spec, log, [*alone, *argv, f"-j{cores()}", "bzImage"], count)
+
+
+def _tried(spec: BuildSpec, log: Path, argv: list[str], line: Callable[[str], None] | None) -> None:
+    """Run make; BuildFailed with its first error."""
     try:
-        # What a killed lab leaves must not go on in a folder that the next one builds in.
-        alone = ["setpriv", "--pdeathsig", "TERM", "--", "nice"]
-        follow([*alone, *_make_argv(spec, work), jobs, "bzImage"], log=log, line=count)
+        if line is None:
+            run(argv, log=log)
+        else:
+            follow(argv, log=log, line=line)
     except LabError as error:
-        first = str(error).removeprefix("setpriv failed: ")
-        raise BuildFailed(f"{spec.name} does not build: {first}") from error
+        if "is not installed" in str(error):
+            raise
+        first = first_build_error(log.read_text(errors="replace"))
+        raise BuildFailed(
+            f"{spec.name} does not build: {first} (all of it: {log})", first, log
+        ) from error
+
+
+# What compilers and linkers write when they give up; then what shells, perl and make write. The
+# cause stands before its effects, but not always before what was said in passing.
+_CAUSES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\b(?:fatal )?error: |: Error: |undefined reference|multiple definition|"
+        r"unrecognized command[- ]line option|internal compiler error|No rule to make target",
+        r"command not found|No such file or directory|Can't use |No space left|Killed|is not clean",
+        r"\*\*\*|[Ee]rror",
+    )
+)
+
+
+def first_build_error(log: str) -> str:
+    """The line that says why the last command of a log failed."""
+    last = re.split(r"^\$ .*$", log, flags=re.MULTILINE)[-1]
+    lines = [line.strip() for line in last.splitlines() if line.strip()]
+    for pattern in _CAUSES:
+        for line in lines:
+            # Names such as error.o, or a warning that speaks of errors, are none.
+            if pattern.search(line) and "warning:" not in line and not line.startswith("CC "):
+                return line[:300]
+    return lines[-1][:300] if lines else "no output"
+
+
+def _keep_repeat(spec: BuildSpec, tree: Worktree, chosen: Chosen, scratch: Path) -> None:
+    """The whole way as a script for a stranger, with the patch and configuration that it wants."""
+    shutil.copy(tree.folder / "fragments.config", scratch / "fragments.config")
+    change = tree.difference()
+    write_atomic(scratch / "source.patch", change)
+    lines = repeat(spec.source.again, _make_argv(spec, chosen, "$PWD"), bool(change))
+    write_atomic(scratch / "repeat.sh", "\n".join(["#!/bin/sh -eu", *lines]) + "\n")
 
 
 def _provenance(
-    spec: BuildSpec, work: Path, seconds: float, scratch: Path, edits: list[str]
+    spec: BuildSpec, scratch: Path, seconds: float, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    made = shlex.join(_make_argv(spec, work)).replace(str(work), "$PWD")
-    repeat = [
-        *spec.source.again,
-        *(f"patch -d src -p1 < {shlex.quote(str(path))}" for path in spec.patches),
-        *(f"# the lab's fix-up {name} (lab/fixups.py)" for name in edits),
-        "mkdir obj  # and fragments.config, beside this kernel in the cache",
-        f"{made} KCONFIG_ALLCONFIG=$PWD/fragments.config allnoconfig",
-        f"{made} bzImage",
-    ]
     return {
         "source": "built",
         **spec.source.provenance,
         **spec.facts,
-        "patches": {path.name: sha256(path) for path in spec.patches},
-        "fragments": {path.name: sha256(path) for path in spec.fragments},
-        "compiler": _compiler_version(spec.compiler),
+        "patches": {path.name: sha256(path) for path in _files(spec.patches)},
+        "fragments": {path.name: sha256(path) for path in (*spec.base, *spec.fragments)},
+        **facts,
+        "compiler": compiler_version(spec.compiler),
         "sha256": sha256(scratch / "bzImage"),
         "config_sha256": sha256(scratch / "config"),
         "seconds": seconds,
-        "fixups": edits,
-        "repeat": repeat,
+        "repeat": (scratch / "repeat.sh").read_text().splitlines()[1:],
     }
 
 
+def _files(patches: tuple[Path, ...]) -> list[Path]:
+    """The files of patches, those in folders included."""
+    found: list[Path] = []
+    for path in patches:
+        found += sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    return found
+
+
 @functools.cache
-def _compiler_version(compiler: str) -> str:
-    return run([compiler, "--version"]).splitlines()[0]
+def compiler_version(compiler: str) -> str:
+    return run([*compiler.split(), "--version"]).splitlines()[0]
 
 
-def _major(compiler: str) -> int:
-    """The compiler's major version, by which old trees name a header."""
-    found = re.match(r"\d+", run([compiler, "-dumpversion"]))
-    return int(found.group()) if found else 0
+@functools.cache
+def compiler_major(compiler: str) -> int:
+    """12 of gcc 12.2.0; 0 for one that does not say."""
+    found = re.match(r"(\d+)", run([*compiler.split(), "-dumpversion"]).strip())
+    return int(found.group(1)) if found else 0

@@ -15,7 +15,7 @@ from lab.errors import UserError
 SOURCES = ("image", "package", "deb", "control", "tree", "supplied")
 # What only a tree may have, and what it is where nothing is said.
 _OF_A_TREE: dict[str, object] = {
-    "rev": None, "patches": [], "fragments": [], "make": {}, "compiler": "gcc",
+    "rev": None, "patches": [], "fragments": [], "make": {}, "compiler": None,
 }  # fmt: skip
 _MAKE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _COMPILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
@@ -39,12 +39,17 @@ class KernelConfig(Model):
         None, description="What the user shall give by --kernel NAME=BZIMAGE, in words."
     )
     rev: str | None = Field(None, description="tree: a git revision; without it, as it lies there.")
-    patches: list[Path] = Field(default_factory=list, description="tree: applied in this order.")
+    patches: list[Path] = Field(
+        default_factory=list,
+        description="tree: diffs, series, mboxes, mails, applied in this order.",
+    )
     fragments: list[Path] = Field(
         default_factory=list, description="tree: configuration on top of the lab's fragments."
     )
     make: dict[str, str] = Field(default_factory=dict, description="tree: more make variables.")
-    compiler: str = Field("gcc", description="tree: such as gcc-11.")
+    compiler: str | None = Field(
+        None, description="tree: such as gcc-11; by default gcc, for old trees the oldest one here."
+    )
     carries: str | None = Field(
         None,
         max_length=200,
@@ -65,8 +70,8 @@ class KernelConfig(Model):
 
     @field_validator("compiler")
     @classmethod
-    def _one_word(cls, value: str) -> str:
-        if not _COMPILER.fullmatch(value):
+    def _one_word(cls, value: str | None) -> str | None:
+        if value is not None and not _COMPILER.fullmatch(value):
             raise ValueError(f"{value!r} is no compiler's name: gcc-11 would be one")
         return value
 

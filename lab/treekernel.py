@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,15 +12,19 @@ from lab.errors import LabError, UserError
 from lab.files import PROJECT, cache_dir, locked, sha256_of
 from lab.kernel import Kernel
 from lab.kernelbuild import BuildSpec, build
-from lab.kernelsource import GIT_ENV, RevisionSource, Source, TreeSource, git
+from lab.kernelsource import GIT_ENV, Release, RevisionSource, Source, TreeSource, git
 from lab.process import run
 
-# What every guest kind needs and what decides whether the bug can show; a tree that does not have
-# an option is built without it.
+# What every guest kind needs and what decides whether the bug can show; what a version does not
+# have is left out.
 FRAGMENTS = (
     *(path for path in CONTROL_FRAGMENTS if path.stem != "preempt"),
     PROJECT / "images" / "kconfig" / "old.config",
 )
+# Below this series the machine's own gcc is the last choice: an older one needs fewer fix-ups.
+_OLD: tuple[int, int] = (4, 10)
+_OLDER_COMPILERS = ("gcc-11", "gcc-12", "gcc-13")
+_TAKEN = ("ARCH", "O", "CC", "HOSTCC", "KCONFIG_ALLCONFIG")  # by the builder itself
 _URL = re.compile(r"(https?|git|ssh|file)://.+")
 
 
@@ -32,17 +37,19 @@ def tree_kernel(
     *,
     fragments: Sequence[Path] = (),
     make: Mapping[str, str] | None = None,
-    compiler: str = "gcc",
+    compiler: str | None = None,
+    objects: Path | None = None,
 ) -> Kernel:
     """Built, or from the cache. Revisions of one repository are built in one object folder.
 
-    Raises UserError when tree, revision, patch or compiler is not there; BuildFailed (a
-    LabError with the first error) when it does not configure, patch or build.
+    ``objects``: another folder to build in and to keep. Raises UserError when tree, revision,
+    patch or compiler is not there; BuildFailed (a LabError with the first error) when it does
+    not patch, configure or build.
     """
     made = specification(
         name, tree, rev, patches, fragments=fragments, make=make, compiler=compiler
-    )  # fmt: skip
-    return build(made, report)
+    )
+    return build(made, report, objects)
 
 
 def specification(
@@ -53,22 +60,40 @@ def specification(
     *,
     fragments: Sequence[Path] = (),
     make: Mapping[str, str] | None = None,
-    compiler: str = "gcc",
+    compiler: str | None = None,
 ) -> BuildSpec:
     """What would be built; UserError when tree, revision, patch or compiler is not there."""
     for path in (*patches, *fragments):
-        if not path.is_file():
+        if not path.exists():
             raise UserError(f"kernel {name}: there is no file {path}")
-    _require(compiler, name)
+    taken = next((key for key in make or {} if key in _TAKEN), None)
+    if taken:
+        remedy = "give a compiler instead" if "CC" in taken else "the builder sets it itself"
+        raise UserError(f"kernel {name}: the make variable {taken} cannot be given: {remedy}")
+    found = source(str(tree), rev)
     return BuildSpec(
         name=name,
-        source=source(str(tree), rev),
+        source=found,
         patches=tuple(patches),
-        fragments=(*FRAGMENTS, *fragments),
+        base=FRAGMENTS,
+        fragments=tuple(fragments),
         make_vars=tuple(sorted((make or {}).items())),
-        compiler=compiler,
-        any_version=True,
+        compiler=chosen_compiler(compiler, found.release, name),
     )
+
+
+def chosen_compiler(wanted: str | None, release: Release, name: str = "") -> str:
+    """The user's, else for an old tree the oldest gcc here, else gcc; UserError if not there."""
+    if wanted is not None:
+        if shutil.which(wanted) is None:
+            raise UserError(
+                f"kernel {name}: the compiler {wanted!r} is not installed; apt has the gccs of "
+                "this Debian"
+            )
+        return wanted
+    if release[:2] < _OLD:
+        return next((known for known in _OLDER_COMPILERS if shutil.which(known)), "gcc")
+    return "gcc"
 
 
 def source(tree: str, rev: str | None) -> Source:
@@ -110,13 +135,3 @@ def _knows(repository: Path, rev: str) -> bool:
     except LabError:
         return False
     return True
-
-
-def _require(compiler: str, name: str) -> None:
-    try:
-        run([compiler, "--version"])
-    except LabError:
-        raise UserError(
-            f"kernel {name}: the compiler {compiler!r} is not installed; apt has the gccs of this "
-            "Debian"
-        ) from None

@@ -11,7 +11,8 @@ from lab import fixups
 from lab.errors import UserError
 from lab.kernelbuild import BuildFailed, BuildSpec, build
 from lab.kernelsource import RevisionSource
-from lab.treekernel import source, tree_kernel
+from lab.treekernel import chosen_compiler, source, tree_kernel
+from lab.worktree import Mend, Worktree
 from tests.test_kernelbuild import MAKEFILE
 
 GIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
@@ -47,7 +48,7 @@ def tree(tmp_path: Path) -> Path:
 
 def content(tree: Path, revision: str) -> str:
     found = RevisionSource.find(tree, revision, str(tree))
-    kernel = build(BuildSpec("k", found, any_version=True), lambda _: None)
+    kernel = build(BuildSpec("k", found), lambda _: None)
     assert kernel.provenance["source_commit"] == found.commit
     return kernel.image.read_text().splitlines()[0]
 
@@ -90,6 +91,8 @@ def test_what_is_not_there_is_said(tree: Path, tmp_path: Path) -> None:
         source(str(bare), "v4.1")
     with pytest.raises(UserError, match=r"git knows no commit '--upload-pack=x' there"):
         source(str(tree), "--upload-pack=x")
+    with pytest.raises(UserError, match="the make variable CC cannot be given"):
+        tree_kernel("k", tree, None, [], print, make={"CC": "x"})
 
 
 def test_a_url_is_mirrored_and_brought_up_to_date(tree: Path, cache: Path) -> None:
@@ -101,6 +104,36 @@ def test_a_url_is_mirrored_and_brought_up_to_date(tree: Path, cache: Path) -> No
     assert isinstance(found, RevisionSource)
     assert found.commit == later
     assert len([p for p in (cache / "git").iterdir() if p.is_dir()]) == 1
+
+
+def test_a_file_that_ends_up_as_it_was_keeps_its_time(tree: Path, tmp_path: Path) -> None:
+    first, second = commit(tree, "one\n"), commit(tree, "two\n")
+    work = Worktree(tmp_path / "work")
+    mend = Mend("header.h", lambda _text: "made\n")
+
+    def bring(revision: str) -> tuple[str, int, int]:
+        work.bring(RevisionSource.find(tree, revision, ""), (), lambda _src: [mend])
+        files = [work.src / name for name in ("main.c", "header.h", "Kbuild")]
+        assert files[1].read_text() == "made\n"
+        times = [path.stat().st_mtime_ns for path in files[1:]]
+        return files[0].read_text(), times[0], times[1]
+
+    one, two = bring(first), bring(second)
+    assert (one[0], two[0]) == ("one\n", "two\n")
+    assert one[1:] == two[1:] == bring(second)[1:]
+    assert b"+made" in work.difference()
+    work.bring(RevisionSource.find(tree, first, ""), (), lambda _src: [])
+    assert not (work.src / "header.h").exists()
+    assert work.difference() == b""
+
+
+def test_an_older_compiler_for_an_older_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.treekernel.shutil.which", lambda name: name if "1" in name else None)
+    assert chosen_compiler(None, (3, 19, 8)) == "gcc-11"
+    assert chosen_compiler(None, (6, 1, 0)) == "gcc"
+    assert chosen_compiler("gcc-12", (3, 19, 8)) == "gcc-12"
+    monkeypatch.setattr("lab.treekernel.shutil.which", lambda _name: None)
+    assert chosen_compiler(None, (3, 19, 8)) == "gcc"
 
 
 # -- fix-ups -----------------------------------------------------------------------------------
@@ -121,46 +154,77 @@ def old(tmp_path: Path, version: str, **files: str) -> Path:
 HEAD = "\tpushq $\\i\t\t# 72(%rsp) Vector number\n\tjmp early_idt_handler\n\t.endr\n"
 
 
-def test_the_short_jump_is_made_long_up_to_4_0(tmp_path: Path) -> None:
+def mended(tree: Path, release: tuple[int, int, int], major: int = 12) -> dict[str, str]:
+    """The files that the fix-ups change, with their new text."""
+    made: dict[str, str] = {}
+    for mend in fixups.choose(release, tree, major).mends:
+        path = tree / mend.path
+        text = made.get(mend.path) or (path.read_text() if path.exists() else "")
+        made[mend.path] = mend.edit(text) or ""
+    return made
+
+
+def test_the_short_jump_is_made_long_where_the_tree_has_it(tmp_path: Path) -> None:
     tree = old(tmp_path, "3.19", arch__x86__kernel__head_64_dot_S=HEAD)
-    assert fixups.apply(tree) == ["near-jump-64"]
-    text = (tree / "arch/x86/kernel/head_64.S").read_text()
+    text = mended(tree, (3, 19, 8))["arch/x86/kernel/head_64.S"]
     assert "\t.byte 0xe9\n\t.long early_idt_handler - . - 4\n" in text
-    assert fixups.apply(tree) == []
-    newer = old(tmp_path, "4.1", arch__x86__kernel__head_64_dot_S=HEAD)
-    assert fixups.apply(newer) == []
+    # 4.1's own sources call it otherwise since the fix was backported to it.
+    fixed = old(
+        tmp_path, "4.1", arch__x86__kernel__head_64_dot_S=HEAD.replace("er\n", "er_common\n")
+    )
+    assert not mended(fixed, (4, 1, 6))
+    assert not mended(tree, (4, 2, 0))
 
 
 def test_perl_and_vdso_of_the_early_threes(tmp_path: Path) -> None:
     tree = old(
         tmp_path, "2.6",
         kernel__timeconst_dot_pl="\tif (!defined(@val)) {\n",
-        arch__x86__vdso__Makefile="VDSO_LDFLAGS = -m elf_x86_64 -Wl,-soname=x\n",
+        arch__x86__vdso__Makefile="A = -m elf_x86_64 -Wl,-soname=x\nB = -m elf_i386 x\n",
     )  # fmt: skip
-    assert fixups.apply(tree) == ["defined-array", "vdso-emulation"]
-    assert (tree / "kernel/timeconst.pl").read_text() == "\tif (!@val) {\n"
-    assert "-m64 -Wl,-soname" in (tree / "arch/x86/vdso/Makefile").read_text()
+    made = mended(tree, (2, 6, 32))
+    assert made["kernel/timeconst.pl"] == "\tif (!@val) {\n"
+    assert made["arch/x86/vdso/Makefile"] == "A = -m64 -Wl,-soname=x\nB = -m32 x\n"
 
 
-def test_the_missing_compiler_header_comes_from_outside(tmp_path: Path) -> None:
-    tree = old(
-        tmp_path, "3.18",
-        include__linux__compiler_gcc_dot_h="#include gcc_header(__GNUC__)\n",
-    )  # fmt: skip
+def test_a_compiler_newer_than_the_tree_gets_a_header(tmp_path: Path) -> None:
+    tree = old(tmp_path, "3.18")
     headers = tree / "include" / "linux"
-    (headers / "compiler_gcc.h").rename(headers / "compiler-gcc.h")
-    assert fixups.include_folder(tree, tmp_path / "inc", 12) is None  # nothing to copy
-    (headers / "compiler-gcc4.h").write_text("four\n")
-    (headers / "compiler-gcc5.h").write_text("five\n")
-    assert fixups.include_folder(tree, tmp_path / "inc", 5) is None
-    assert fixups.include_folder(tree, tmp_path / "inc", 12) == tmp_path / "inc"
-    assert (tmp_path / "inc" / "linux" / "compiler-gcc12.h").read_text() == "five\n"
-    assert not (headers / "compiler-gcc12.h").exists()
+    headers.mkdir(parents=True)
+    assert not mended(tree, (3, 18, 0))
+    (headers / "compiler-gcc.h").write_text("#include gcc_header(__GNUC__)\n")
+    assert not mended(tree, (3, 18, 0))  # nothing to lead to
+    (headers / "compiler-gcc4.h").touch()
+    (headers / "compiler-gcc5.h").touch()
+    assert not mended(tree, (3, 18, 0), major=5)
+    made = {"include/linux/compiler-gcc12.h": "#include <linux/compiler-gcc5.h>\n"}
+    assert mended(tree, (3, 18, 0)) == made
+
+
+def words(tree: Path, release: tuple[int, int, int]) -> tuple[str, str]:
+    chosen = fixups.choose(release, tree, 12)
+    return " ".join(chosen.cc), " ".join(chosen.hostcc)
+
+
+def test_words_for_the_compiler_go_by_what_the_tree_lacks(tmp_path: Path) -> None:
+    tree = old(tmp_path, "3.19")
+    cc, host = words(tree, (3, 19, 8))
+    assert "-fno-pie -no-pie" in cc
+    assert "-std=gnu89" in cc
+    assert "-fcommon" in host
+    assert "-fcommon" not in cc  # it would override -fno-common and misplace boot_params
+    with (tree / "Makefile").open("a") as makefile:
+        makefile.write("KBUILD_CFLAGS += $(call cc-option,-fno-PIE)\n")
+    assert "pie" not in words(tree, (3, 19, 8))[0]
 
 
 def test_todays_trees_are_left_alone(tmp_path: Path) -> None:
-    release = fixups.version(old(tmp_path, "6.1"))
-    assert release == (6, 1)
-    assert fixups.compiler_words(release) == fixups.host_words(release) == ""
-    assert "-std=gnu89" in fixups.compiler_words((3, 19))
-    assert "-fcommon" not in fixups.compiler_words((3, 19))  # it would misplace boot_params
+    tree = old(tmp_path, "6.1")
+    assert fixups.considered((6, 1, 0)) == ()
+    assert fixups.choose((6, 1, 0), tree, 12) == fixups.Chosen((), (), (), ())
+
+
+def test_every_fixup_says_why_and_who_knows() -> None:
+    every = fixups.considered((2, 6, 26))
+    assert len({fixup.name for fixup in every}) == len(every)
+    assert all(fixup.reason and fixup.source for fixup in every)

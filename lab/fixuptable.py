@@ -1,0 +1,112 @@
+"""What old kernels need from new compilers: data. Each with its reason, range and source.
+
+``last`` is the last mainline series that may need it. Whether a tree does is seen in the tree
+itself (``lacks``, ``find``): stable and vendor trees carry fixes of later versions. Source edits
+go into the builder's copy only. lab/fixups.py applies this table.
+"""
+
+from __future__ import annotations
+
+from lab.fixups import Edit, Header, Measure
+
+MEASURES = (
+    Measure(
+        "pie", (4, 9),
+        "compilers of distributions make position-independent programs by default; the kernel "
+        "is linked to fixed addresses",
+        "mainline ae6b289a3789, 4.9: -fno-PIE in the kernel's own Makefile",
+        lacks=("Makefile", r"fno-(?:pie|PIE)"), cc=("-fno-pie", "-no-pie"),
+    ),
+    Measure(
+        "cet", (5, 8),
+        "compilers of some distributions put endbr64 and notes for it into every object, which "
+        "the linker scripts of boot code have no place for",
+        "mainline 29be86d7f9cb, 5.9: -fcf-protection=none in arch/x86",
+        lacks=("arch/x86/Makefile", r"fcf-protection"), cc=("-fcf-protection=none",),
+    ),
+    Measure(
+        "dialect", (5, 17),
+        "gcc 5 and newer speak gnu11 or later, where `extern inline` means the opposite; boot "
+        "code did not get the Makefile's own -std=gnu89",
+        "mainline 51b97e354ba9, 3.18 (kernel), 5.18 moved to gnu11",
+        cc=("-std=gnu89",),
+    ),
+    Measure(
+        "stack-protector", (4, 15),
+        "compilers of some distributions protect the stack by default, by a register that early "
+        "code has not set up",
+        "Debian and Ubuntu gcc defaults; the Makefile switches it off only where it was asked for",
+        cc=("-fno-stack-protector",),
+    ),
+    Measure(
+        "relax-relocations", (4, 6),
+        "binutils 2.26 and newer write relaxed GOT relocations, which nothing resolves when the "
+        "decompressor moves itself",
+        "mainline 6d92bc9d483a, 4.7: the decompressor became PIE with -mrelax-relocations=no",
+        lacks=("arch/x86/boot/compressed/Makefile", r"relax-relocations"),
+        cc=("-Wa,-mrelax-relocations=no",),
+    ),
+    Measure(
+        "warnings", (4, 19),
+        "thousands of warnings of compilers that are years younger than the code, some of them "
+        "made errors",
+        "gcc 8 and newer: -Wattribute-alias, -Wmissing-attributes and more",
+        cc=("-w",), hostcc=("-w",),
+    ),
+    Measure(
+        "host-common", (5, 5),
+        "gcc 10 and newer put common symbols into one object only: yylloc of scripts/dtc is "
+        "defined twice. For host tools only: the kernel itself relies on -fno-common",
+        "mainline e33a814e772c, 5.6",
+        hostcc=("-fcommon",),
+    ),
+)  # fmt: skip
+
+HEADERS = (
+    Header(
+        "compiler-header", (4, 1),
+        "the kernel includes a header for each major version of gcc, and stops at those of its "
+        "time",
+        "mainline cb984d101b30, 4.2: one header for all",
+        find=("include/linux/compiler-gcc.h", r"gcc_header"),
+        path="include/linux/compiler-gcc{major}.h",
+        known="include/linux/compiler-gcc{major}.h",
+    ),
+)  # fmt: skip
+
+EDITS = (
+    Edit(
+        "early-idt-jumps", (4, 1),
+        "each early exception stub must have one size; newer assemblers choose the short jump "
+        "for some. The kernel then boots as PV (Xen unpacks it) and hangs natively and as HVM",
+        "mainline 425be5679fd2, 4.2",
+        path="arch/x86/kernel/head_64.S",
+        find=r"^([ \t]*)jmp[ \t]+early_idt_handler[ \t]*$",
+        put=r"\1.byte 0xe9\n\1.long early_idt_handler - . - 4",
+    ),
+    Edit(
+        "timeconst-perl", (3, 8),
+        "perl 5.22 and newer refuse defined(@array)",
+        "mainline 63a3f603413f, 3.9",
+        path="kernel/timeconst.pl",
+        find=r"if \(!defined\(@(\w+)\)\)",
+        put=r"if (!@\1)",
+    ),
+    Edit(
+        "vdso-linker-64", (2, 6),
+        "the vdso is linked by gcc with the linker's word -m elf_x86_64, which gcc refuses "
+        "since 4.6",
+        "mainline de2a8cf98ecd, 2.6.39",
+        path="arch/x86/vdso/Makefile",
+        find=r"-m elf_x86_64",
+        put="-m64",
+    ),
+    Edit(
+        "vdso-linker-32", (2, 6),
+        "the same for the 32-bit vdso, -m elf_i386",
+        "mainline de2a8cf98ecd, 2.6.39",
+        path="arch/x86/vdso/Makefile",
+        find=r"-m elf_i386",
+        put="-m32",
+    ),
+)  # fmt: skip

@@ -1,0 +1,95 @@
+"""A kernel's configuration: fragments on top of allnoconfig, for any version since 2.6.26.
+
+allnoconfig with KCONFIG_ALLCONFIG is in all of them; olddefconfig and merge_config.sh are not.
+Symbols that a version does not have are left out; those that matter and did not take are said.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+_WANTED = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)")
+_SYMBOL = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
+
+# Without these the kernel is none for this lab: the symbols that do it, by version (any of a
+# row is enough), and what is missing without them.
+_MATTERS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("X86_64",), "it is no 64-bit kernel"),
+    # XEN_PV since 4.12; before, XEN was it.
+    (("XEN_PV", "XEN"), "it cannot run as dom0 or pv (Xen needs PARAVIRT and, in old versions, "
+                        "EXPERIMENTAL)"),
+    (("HVC_XEN",), "its console as a Xen guest would be silent"),
+    (("SERIAL_8250_CONSOLE",), "its console without Xen would be silent"),
+    (("BLK_DEV_INITRD",), "it cannot start the stress program, which comes as a ramdisk"),
+    (("BINFMT_ELF",), "it cannot start the stress program"),
+    (("PROC_FS",), "the stress program cannot tell what it runs on"),
+    (("PREEMPT_VOLUNTARY", "PREEMPT", "PREEMPT_LAZY"), "the first FPU use never gives way: "
+                                                       "the bug could hardly show"),
+)  # fmt: skip
+
+
+def wanted(fragments: Iterable[Path]) -> dict[str, str]:
+    """Options of all fragments, later ones winning; ``n`` for those that must be off."""
+    options: dict[str, str] = {}
+    for path in fragments:
+        for line in path.read_text().splitlines():
+            found = _WANTED.fullmatch(line.strip())
+            if found:
+                options[found.group(1) or found.group(3)] = found.group(2) or "n"
+    return options
+
+
+def text(options: dict[str, str]) -> str:
+    """A .config of them."""
+    lines = [f"# {n} is not set" if v == "n" else f"{n}={v}" for n, v in options.items()]
+    return "\n".join(lines) + "\n"
+
+
+def symbols(tree: Path) -> set[str]:
+    """Every CONFIG_ symbol that x86 can have in this tree."""
+    found: set[str] = set()
+    for folder, names, files in os.walk(tree):
+        if Path(folder) == tree / "arch":
+            names[:] = [name for name in names if name == "x86"]
+        if Path(folder) == tree:
+            names[:] = [name for name in names if name not in ("Documentation", "tools")]
+        for name in files:
+            if name.startswith("Kconfig"):
+                content = (Path(folder) / name).read_bytes().decode(errors="replace")
+                found.update(f"CONFIG_{symbol}" for symbol in _SYMBOL.findall(content))
+    return found
+
+
+def chosen(config: str) -> dict[str, str]:
+    """What a .config has on, or has a value for."""
+    pairs = (line.split("=", 1) for line in config.splitlines() if line.startswith("CONFIG_"))
+    return dict(pairs)
+
+
+def not_taken(options: dict[str, str], config: str) -> list[str]:
+    """Options whose value in a .config is not the wanted one; absent counts as n."""
+    found = chosen(config)
+    return [f"{n}={v}" for n, v in options.items() if found.get(n, "n") != v]
+
+
+def lacks(config: str, known: set[str]) -> list[str]:
+    """What a .config misses that this lab cannot do without, each in a clause."""
+    found = chosen(config)
+    missing = []
+    for names, consequence in _MATTERS:
+        every = [f"CONFIG_{name}" for name in names]
+        here = [name for name in every if name in known] or every
+        if every[0] == "CONFIG_XEN_PV" and every[0] in known:
+            here = every[:1]  # XEN alone does not make a PV kernel where XEN_PV exists
+        if not any(found.get(name) == "y" for name in here):
+            missing.append(f"{' or '.join(here)} is off: {consequence}")
+    return missing
+
+
+def some(names: Sequence[str], limit: int = 6) -> str:
+    """A list short enough for a sentence."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
