@@ -66,10 +66,10 @@ class Bisect:
         if self.steps:
             self.say(f"going on after {len(self.steps)} marked commits; nothing is run again")
         try:
-            control = self._ends()
-            answer = self._search(control)
+            self._ends()
+            answer = self._search()
             if answer.culprit:
-                answer = Confirmation(self, control).confirm(answer)
+                answer = Confirmation(self).confirm(answer)
         except NotProvedError as error:
             answer = Answer("not proved", why=(str(error),))
         self.report(answer)
@@ -77,19 +77,21 @@ class Bisect:
 
     # The ends.
 
-    def _ends(self) -> Control:
+    def _ends(self) -> None:
         """Both proved in one session; the bad one is the control from there on."""
-        question = self.order.question
         folder = self.journal.evidence(ENDS)
         if not self.journal.outcome(ENDS):
             self._prove_ends(folder)
             self.steps = self.journal.steps()
             self.report(None)
-        bad = next(step for step in self.steps if step.commit == question.bad)
-        label = self.kernels.label(question.bad)
-        boots = folder.path / "cells" / self.sessions.kind.cell(label)
-        image = self.kernels.kernel(question.bad, self.progress).image
-        return Control(label, image, boots, bad.boots)
+
+    def control(self) -> Control:
+        """The bad end with all its boots so far: the session that was last has them all."""
+        commit = self.order.question.bad
+        label = self.kernels.label(commit)
+        image = self.kernels.kernel(commit, self.progress).image
+        boots, count = self.journal.boots_of(self.sessions.kind.cell(label))
+        return Control(label, image, boots, count)
 
     def _prove_ends(self, folder: RunFolder) -> None:
         question, kernels = self.order.question, self.kernels
@@ -135,7 +137,7 @@ class Bisect:
 
     # The search.
 
-    def _search(self, control: Control) -> Answer:
+    def _search(self) -> Answer:
         question = self.order.question
         while True:
             log = self.write_log()
@@ -147,10 +149,10 @@ class Bisect:
                 return Answer("suspected", wanted.commit, parents[0] if parents else "")
             if isinstance(wanted, Undecided):
                 return Answer("undecided", why=(wanted.reason,), among=wanted.commits)
-            self._test(wanted, control)
+            self._test(wanted)
             self.report(None)
 
-    def _test(self, wanted: ToTest, control: Control) -> None:
+    def _test(self, wanted: ToTest) -> None:
         """Build, boot, mark one commit."""
         # Ordered by how well they halve: the best are enough to look at.
         near = wanted.candidates[:_NEIGHBOURS]
@@ -169,7 +171,7 @@ class Bisect:
                         self.journal.relative(folder))  # fmt: skip
         else:
             label = self.kernels.label(commit)
-            outcome = self.beside(name, {label: kernel.image}, control, folder)[label]
+            outcome = self.beside(name, {label: kernel.image}, self.control(), folder)[label]
             mark = mark_of(outcome.verdict)
             if mark is None:
                 raise LabError(f"{outcome.cell.id}: {outcome.reason}")

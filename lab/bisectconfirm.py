@@ -23,15 +23,14 @@ if TYPE_CHECKING:
     from lab.bisect import Answer, Bisect
 
 ROUNDS = 3
-Judge = Callable[[dict[str, CellVerdict]], tuple[bool, str]]
+Judge = Callable[[dict[str, CellVerdict], Control], tuple[bool, str]]
 
 
 class Confirmation:
     """For one bisect's answer."""
 
-    def __init__(self, bisect: Bisect, control: Control) -> None:
+    def __init__(self, bisect: Bisect) -> None:
         self._bisect = bisect
-        self._control = control
 
     def confirm(self, answer: Answer) -> Answer:
         """The answer as confirmed, or as suspected with every reason."""
@@ -66,17 +65,12 @@ class Confirmation:
     def _pair(self, name: str, images: dict[str, Path], corrupting: str, clean: str) -> Round:
         label = self._bisect.kernels.label
 
-        def judged(found: dict[str, CellVerdict]) -> tuple[bool, str]:
+        def judged(found: dict[str, CellVerdict], control: Control) -> tuple[bool, str]:
             bad, good = found[label(corrupting)], found[label(clean)]
-            ok = self._corrupted_now(bad) and good.verdict is Verdict.CLEAN
+            ok = _corrupted_now(bad, control) and good.verdict is Verdict.CLEAN
             return ok, f"{bad.cell.kernel} {_short(bad)}, {good.cell.kernel} {_short(good)}"
 
         return self._round(name, "culprit and parent", images, judged, label(clean))
-
-    def _corrupted_now(self, cell: CellVerdict) -> bool:
-        """In this session, where the cell is the control, whose earlier boots came along."""
-        earlier = self._control.count if cell.cell.kernel == self._control.label else 0
-        return any(trial.verdict is Verdict.CORRUPTS for trial in cell.trials[earlier:])
 
     def _change(self, answer: Answer) -> list[str]:
         """The culprit's change alone, on the bad end, where it applies and builds at all."""
@@ -103,7 +97,7 @@ class Confirmation:
             self._keep(Round(name, bisect.journal.relative(folder), False, says))
             return [says]
 
-        def judged(found: dict[str, CellVerdict]) -> tuple[bool, str]:
+        def judged(found: dict[str, CellVerdict], _control: Control) -> tuple[bool, str]:
             cell = found["changed"]
             return cell.verdict is Verdict.CLEAN, f"bad end with the change: {_short(cell)}"
 
@@ -120,8 +114,9 @@ class Confirmation:
             return Round(**done[0])
         bisect.say(f"{name}: {title}, fresh boots")
         folder = bisect.journal.evidence(name)
-        found = bisect.beside(name, images, self._control, folder)
-        ok, says = judged(found)
+        control = bisect.control()
+        found = bisect.beside(name, images, control, folder)
+        ok, says = judged(found, control)
         seconds = folder.timings().get("all cells", 0.0)
         made = Round(
             name, bisect.journal.relative(folder), ok, says, seconds, found[clean].miss or 0.0
@@ -133,6 +128,12 @@ class Confirmation:
     def _keep(self, round_: Round) -> None:
         self._bisect.journal.done(round_.name, [asdict(round_)])
         self._bisect.report(None)
+
+
+def _corrupted_now(cell: CellVerdict, control: Control) -> bool:
+    """In this session, where the cell is the control, whose earlier boots came along."""
+    earlier = control.count if cell.cell.kernel == control.label else 0
+    return any(trial.verdict is Verdict.CORRUPTS for trial in cell.trials[earlier:])
 
 
 def _short(cell: CellVerdict) -> str:

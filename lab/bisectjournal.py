@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.bisectstate import Question, Step
-from lab.errors import UserError
+from lab.errors import LabError, UserError
 from lab.evidence import RunFolder
 from lab.files import write_atomic
+from lab.verdict import Verdict
 
 ORDER = "bisect.json"
 ENDS = "00-ends"
@@ -81,6 +82,17 @@ class Journal:
         path = self._steps / _UNFIT.sub("-", name)
         path.mkdir(exist_ok=True)
         return RunFolder(path)
+
+    def boots_of(self, cell: str) -> tuple[Path, int]:
+        """The folder of a cell's trials in the last session that is done, and how many count."""
+        done = [step.folder for step in self.steps()] + [made.folder for made in self.rounds()]
+        for name in reversed([name for name in done if name]):
+            folder = RunFolder(self.path / name)
+            trials = [trial.verdict() for trial in folder.trials(cell)]
+            counted = [t for t in trials if t and t["verdict"] != Verdict.LAB_ERROR.value]
+            if counted:
+                return folder.path / "cells" / cell, len(counted)
+        raise LabError(f"{self.path}: no session has boots of the control {cell}")
 
     def relative(self, folder: RunFolder) -> str:
         return str(folder.path.relative_to(self.path))

@@ -2,9 +2,9 @@
 
 The control of every session is the bad end's kernel, of which it was proved at first that it
 corrupts: same age, same configuration, so its rate is what a clean kernel is measured by. The
-boots that proved it are brought along into each session (hard links, their nonces tell), and one
-more is booted there: it must corrupt on that day and that host too, or the session counts for
-nothing.
+boots that it had so far are brought along into each session (hard links, their nonces tell), and
+one more is booted there: it must corrupt on that day and that host too, or the session counts for
+nothing. So the rate, and how boots differ, are known better with every session.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Control:
-    """The proved bad end: its kernel, and the boots that proved it."""
+    """The proved bad end: its kernel, and its boots so far."""
 
     label: str
     image: Path

@@ -266,7 +266,8 @@ def _wrong_fpu(facts: TrialFacts, env: Record) -> str | None:
         return f"the control kernel says state={state}, not {facts.control}"
     if fpu == "lazy":
         return None
-    if fpu == "eager" and _release(env) >= _LAZY_GONE and not facts.control:
+    had_the_choice = facts.control or env.fields.get("fpuhow") == "control"
+    if fpu == "eager" and _release(env) >= _LAZY_GONE and not had_the_choice:
         return None  # not a setting but what this kernel is; said in the notes
     if fpu == "eager":
         return f"FPU eager ({env.fields.get('fpuhow', '?')}): no window; boot with eagerfpu=off"

@@ -61,9 +61,10 @@ static void read_fpu_mode(struct environment *environment, const char *cpuinfo, 
 	const u32 kernel = version(environment->release);
 	const char *flags = text_find(cpuinfo, "\nflags");
 
-	if (text_equal(environment->control, "bad") || text_equal(environment->control, "fixed"))
-		say(environment,
-		    text_find(log, "lab control kernel: eager FPU") ? "eager" : "lazy", "control");
+	if (text_find(log, "lab control kernel: eager FPU"))
+		say(environment, "eager", "control");
+	else if (text_find(log, "lab control kernel: lazy FPU"))
+		say(environment, "lazy", "control");
 	else if (kernel >= 4009)
 		say(environment, "eager", "version");
 	else if (flags && text_has_word(flags + 1, "eagerfpu"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -133,7 +134,9 @@ class FakeLab:
         verdict = VERDICTS[state] if told is None else told
         wanted = config.confidence.control_boots if cell.is_control else 1
         while len(folder.trials(cell.id)) < wanted:
-            folder.trial(cell.id, len(folder.trials(cell.id)) + 1).path.mkdir(parents=True)
+            path = folder.trial(cell.id, len(folder.trials(cell.id)) + 1).path
+            path.mkdir(parents=True)
+            (path / "verdict.json").write_text(json.dumps({"verdict": verdict.value}))
         trials = tuple(TrialVerdict(verdict, "as told", windows=100) for _ in range(wanted))
         miss = MISS if verdict is Verdict.CLEAN else None
         return CellVerdict(cell, verdict, "as told", trials, 1.0, miss)

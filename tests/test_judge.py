@@ -136,6 +136,13 @@ def test_an_eager_control_is_said_so() -> None:
     assert found.reason.startswith("FPU eager")
 
 
+def test_a_kernel_that_chose_eager_is_not_one_that_knows_nothing_else() -> None:
+    """As a commit of a control kernel's history is, whose state nobody told us."""
+    found = verdict(console(fpu="eager", fpuhow="control", release="6.1.192"))
+    assert found.verdict is Verdict.VACUOUS
+    assert found.reason.startswith("FPU eager")
+
+
 def test_lost_records_are_said() -> None:
     text = console().replace(b"@mmx 4 progress", b"@mmx 4 progr[ 1.0]ess")
     assert "1 records lost, 1 damaged on the console" in verdict(text).notes

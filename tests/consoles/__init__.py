@@ -20,6 +20,7 @@ def console(
     nonce: str = "cafe",
     xen: str = "pv",
     fpu: str = "lazy",
+    fpuhow: str = "version",
     release: str = "3.19.8",
     control: str = "none",
     windows: int = 5000,
@@ -37,7 +38,17 @@ def console(
     counts["hits"] = corruptions if hits is None else hits
     said: list[tuple[str, dict[str, object]]] = [
         ("start", {"version": 1, "run": nonce, "inject": inject}),
-        ("env", {"release": release, "xen": xen, "dom0": dom0, "fpu": fpu, "control": control}),
+        (
+            "env",
+            {
+                "release": release,
+                "xen": xen,
+                "dom0": dom0,
+                "fpu": fpu,
+                "fpuhow": fpuhow,
+                "control": control,
+            },
+        ),
         ("selftest", {"role": "victim", "checks": 8, "caught": caught}),
         ("selftest", {"role": "opener", "checks": 8, "caught": 8}),
     ]
