@@ -70,6 +70,9 @@ class HostConfig(Model):
     libvirt_uri: str | None = Field(
         None, description="A libvirt URI; by default qemu:///embed, which needs no daemon."
     )
+    resume: bool = Field(
+        True, description="nested: start from a state that was saved after a first boot."
+    )
     guests_at_once: int = Field(1, ge=1, le=16, description="Guests side by side on one host.")
     address: str | None = Field(None, description="real: host name or address.")
     port: int = Field(22, ge=1, le=65535, description="real: ssh port.")

@@ -14,6 +14,7 @@ class HostSpec:
     """What the nested host is made of. ``ssh_port`` is on the loopback address of this machine."""
 
     name: str
+    uuid: str  # a saved state can be resumed only as the domain that it was
     emulator: str
     accelerator: str  # kvm or tcg
     memory_mib: int
@@ -35,6 +36,7 @@ def domain_xml(spec: HostSpec) -> str:
     """
     domain = ET.Element("domain", {"type": "kvm" if spec.accelerator == "kvm" else "qemu"})
     _text(domain, "name", spec.name)
+    _text(domain, "uuid", spec.uuid)
     _text(domain, "memory", str(spec.memory_mib), unit="MiB")
     _text(domain, "vcpu", str(spec.vcpus))
     system = ET.SubElement(domain, "os")

@@ -1,7 +1,8 @@
-"""The nested Xen host: a libvirt domain with Xen and dom0 in it. The one owner of libvirt.
+"""The nested Xen host: a libvirt domain with Xen and dom0 in it.
 
-``qemu:///embed`` keeps its state in a folder and needs no daemon; a host that a controller left
-running is found again by the next one. Only one process at a time may hold the folder.
+A host that a controller left running is found again by the next one; else it is resumed from the
+state that was saved after an earlier boot (lab/savedhost.py), else booted. Only one process at a
+time may hold the host's folder.
 """
 
 from __future__ import annotations
@@ -11,68 +12,26 @@ import fcntl
 import json
 import os
 import secrets
-import socket
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from lab import consoletext
 from lab.deadline import Deadline
-from lab.domainxml import HostSpec, domain_xml
-from lab.domimage import Dom0Image
 from lab.errors import LabError
 from lab.files import cache_dir, sha256_of, write_atomic
+from lab.hostplan import HostPlan
 from lab.process import run
-from lab.remember import sha256
-from lab.shell import Address, Shell
+from lab.savedhost import SavedHost, saved_host
+from lab.shell import Address, Shell, answers, free_port
+from lab.virt import Domains
 
 PREFIX = "xen-fpu-lab-"  # of the domain's name
 READY_SECONDS = 300.0
-DOM0_MIB = 1024
-# One dom0 vCPU: the others stay free for guests.
-_XEN_ARGS = (
-    "console=com1 com1=115200,8n1 loglvl=info guest_loglvl=info "
-    f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M dom0_max_vcpus=1"
-)
-_KERNEL_ARGS = "console=hvc0 root=/dev/sda ro net.ifnames=0 mitigations=off panic=5"
-_QEMU_CONF = """\
-stdio_handler = "file"
-security_driver = "none"
-namespaces = []
-cgroup_controllers = []
-dynamic_ownership = 0
-remember_owner = 0
-"""
+_RESUME_SECONDS = 60.0  # it takes two; a machine that is busy with builds gets more
+NONCE = "/run/lab-nonce"  # in dom0's memory: gone when dom0 is another one
 _PANICS = ("Panic on CPU", "Kernel panic - not syncing", "Hardware Dom0 crashed")
-
-
-@dataclass(frozen=True)
-class HostPlan:
-    """What the nested host is started with. Sizes in MiB."""
-
-    qemu: str
-    accelerator: str
-    memory_mib: int
-    vcpus: int
-    image: Dom0Image
-    xen_args: str = ""
-    libvirt_uri: str | None = None
-    xen: Path | None = None  # a hypervisor other than the image's own
-
-    @property
-    def hypervisor(self) -> Path:
-        return self.xen or self.image.xen
-
-    def identity(self) -> str:
-        """A running host started with another identity is not reused."""
-        return sha256_of(
-            self.qemu, self.accelerator, str(self.memory_mib), str(self.vcpus),
-            str(self.image.folder), self.xen_args, _XEN_ARGS, _KERNEL_ARGS,
-            sha256(self.hypervisor),
-        )[:16]  # fmt: skip
 
 
 class NestedHost:
@@ -83,8 +42,9 @@ class NestedHost:
         self.folder = folder or cache_dir() / "host"
         self.shell: Shell | None = None
         self.reused = False
+        self.seconds: dict[str, float] = {}  # how long what ``start`` did took, by its name
         self._lock: IO[str] | None = None
-        self._libvirt: Any = None
+        self._domains = Domains(plan.libvirt_uri, self.folder / "libvirt")
 
     @property
     def name(self) -> str:
@@ -108,26 +68,26 @@ class NestedHost:
         """
         self._hold()
         state = self._state()
-        if self._active() and state.get("identity") == self.plan.identity():
+        if self._domains.active(self.name) and state.get("identity") == self.plan.identity():
             report("taking over the running host")
-            with contextlib.suppress(LabError):
-                self._await_ready(state, deadline.at_most(30), stopped)
+            with contextlib.suppress(LabError), self._timed("taken over"):
+                self._await_ready(state, deadline.at_most(30), stopped, self.check)
                 self.reused = True
                 return
         self._remove()
-        state = self._create(report)
-        report("booting Xen and dom0")
-        self._await_ready(state, deadline, stopped)
+        saved = self.saved()
+        if saved is not None and saved.exists() and self._resumed(saved, report, stopped):
+            return
+        with self._timed("booted"):
+            state = self._create(report)
+            report("booting Xen and dom0")
+            self._await_ready(state, deadline, stopped, self._renew)
+        if saved is not None and not saved.exists() and not saved.refused():
+            self._keep_state(saved, report, deadline, stopped)
 
     def check(self) -> dict[str, str]:
         """`xl info` of the running host; LabError unless it is the Xen that we started."""
-        if self.shell is None:
-            raise LabError("the Xen host is not started")
-        info = xl_info(self.shell)
-        nonce = self._state().get("nonce", "?")
-        if f"lab={nonce}" not in info.get("xen_commandline", ""):
-            raise LabError(f"the host at {self.shell.address.port} is not the Xen that we started")
-        return info
+        return self._prove("", self._state())
 
     def keep(self) -> None:
         """Let the host outlive its controller on purpose, so that later runs leave it alone."""
@@ -149,9 +109,7 @@ class NestedHost:
         if self.shell is not None:
             self.shell.close()
             self.shell = None
-        if self._libvirt is not None:
-            self._libvirt.close()
-            self._libvirt = None
+        self._domains.close()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -159,17 +117,13 @@ class NestedHost:
     def running(self) -> bool:
         """Whether a host is there, healthy or not."""
         self._hold()
-        return self._active()
+        return self._domains.active(self.name)
 
     def _hold(self) -> None:
         """Take the state folder for this process."""
         if self._lock is not None:
             return
         (self.folder / "libvirt").mkdir(parents=True, exist_ok=True)
-        # Libvirt reads this when its module is imported. Its warnings (a tainted domain, for one)
-        # are not for a person's terminal.
-        log = self.folder / "libvirt" / "libvirt.log"
-        os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"3:file:{log}")
         lock = (self.folder / "lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -181,14 +135,6 @@ class NestedHost:
             ) from None
         self._lock = lock
 
-    def _connection(self) -> Any:
-        if self._libvirt is None:
-            self._libvirt = connect(self.plan.libvirt_uri, self.folder / "libvirt")
-        return self._libvirt
-
-    def _active(self) -> bool:
-        return any(domain.name() == self.name for domain in self._connection().listAllDomains())
-
     def _state(self) -> dict[str, Any]:
         try:
             state = json.loads((self.folder / "state.json").read_text())
@@ -198,40 +144,142 @@ class NestedHost:
 
     def _create(self, report: Callable[[str], None]) -> dict[str, Any]:
         report("creating the host")
-        overlay = self.folder / "overlay.qcow2"
-        base = ["-b", str(self.plan.image.disk), "-F", "raw"]
-        run(["qemu-img", "create", "-q", "-f", "qcow2", *base, overlay])
+        state = self._prepare(self.plan.image.disk, "raw", secrets.token_hex(6))
+        self._domains.create(self._xml(state))
+        return state
+
+    def _prepare(self, disk: Path, kind: str, nonce: str) -> dict[str, Any]:
+        """A new layer over ``disk``, a new console and a new state.json."""
+        run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", kind, self._overlay])
         if self.console.exists():  # what a killed controller did not come to keep
             self.console.replace(self.folder / "console.previous.log")
         self.console.touch()
-        state = {"identity": self.plan.identity(), "nonce": secrets.token_hex(6),
-                 "port": free_port()}  # fmt: skip
+        state = {"identity": self.plan.identity(), "nonce": nonce, "port": free_port()}
         write_atomic(self.folder / "state.json", json.dumps(state) + "\n")
-        xml = domain_xml(self._spec(state, overlay))
-        write_atomic(self.folder / "domain.xml", xml)
-        import libvirt
-
-        try:
-            self._connection().createXML(xml, 0)
-        except libvirt.libvirtError as error:
-            raise LabError(f"libvirt could not start the Xen host: {error}") from error
         return state
 
-    def _spec(self, state: dict[str, Any], overlay: Path) -> HostSpec:
-        plan = self.plan
-        return HostSpec(
-            name=self.name, emulator=plan.qemu, accelerator=plan.accelerator,
-            memory_mib=plan.memory_mib, vcpus=plan.vcpus, xen=plan.hypervisor,
-            # Xen passes over a word that it does not know; xl info shows it.
-            xen_args=f"{_XEN_ARGS} lab={state['nonce']} {plan.xen_args}".strip(),
-            kernel=plan.image.kernel, kernel_args=_KERNEL_ARGS, ramdisk=plan.image.ramdisk,
-            disk=overlay, console=self.console, ssh_port=int(state["port"]),
-        )  # fmt: skip
+    def _xml(self, state: dict[str, Any]) -> str:
+        xml = self.plan.xml(self.name, self.folder, state["nonce"], int(state["port"]))
+        write_atomic(self.folder / "domain.xml", xml)
+        return xml
+
+    @property
+    def _overlay(self) -> Path:
+        return self.folder / "overlay.qcow2"
+
+    def saved(self) -> SavedHost | None:
+        """Where the state of this plan is or would be; None where states are not wanted."""
+        if not self.plan.resume:
+            return None
+        return saved_host(self.plan, self.name, self.folder, self._domains.version())
+
+    def _keep_state(
+        self,
+        saved: SavedHost,
+        report: Callable[[str], None],
+        deadline: Deadline,
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Save the fresh host and go on from what was saved; that it can not is no error."""
+        report("saving its state for later runs")
+        state = self._state()
+        try:
+            with self._timed("saved"):
+                self._save(saved, state["nonce"])
+        except LabError as error:
+            report(f"its state could not be saved ({error})")
+        if saved.exists() and self._resumed(saved, report, stopped):
+            return
+        if saved.exists() or not self._domains.active(self.name):
+            self._remove()
+            state = self._create(report)
+            report("booting Xen and dom0")
+        self._await_ready(state, deadline, stopped, self._renew)
+
+    def _save(self, saved: SavedHost, nonce: str) -> None:
+        assert self.shell is not None
+        guests = self.shell.run(["xl", "list"]).splitlines()[2:]
+        if guests:
+            raise LabError(f"it has guests: {guests[0].split()[0]}")
+        self.shell.run(["sync"])
+        self.shell.close()
+        facts = {"nonce": nonce, "made": time.time(), "identity": self.plan.identity()}
+        saved.make(
+            self._overlay, self.console, facts, lambda file: self._domains.save(self.name, file)
+        )
+
+    def _resumed(
+        self, saved: SavedHost, report: Callable[[str], None], stopped: Callable[[], bool]
+    ) -> bool:
+        """Resume and prove that the host is healthy; False, with a word, when it is not."""
+        report("resuming the saved host")
+        try:
+            with self._timed("resumed"):
+                self._resume(saved, stopped)
+            return True
+        except LabError as error:
+            if stopped():
+                raise
+            report(f"the saved host does not come back ({error}): booting it anew")
+        if "booted" in self.seconds:  # the state is a minute old: another one would fare no better
+            saved.refuse("it did not come back right after it was made")
+        saved.remove()
+        self._remove()
+        return False
+
+    def _resume(self, saved: SavedHost, stopped: Callable[[], bool]) -> None:
+        facts = saved.facts()
+        if not facts:
+            raise LabError(f"{saved.folder}/facts.json can not be read")
+        state = self._prepare(saved.overlay, "qcow2", str(facts["nonce"]))
+        with self.console.open("wb") as console:  # QEMU appends
+            console.write(saved.console.read_bytes())
+            console.write(b"\nlab: what follows was said after the host was resumed\n")
+        self._domains.restore(saved.memory, self._xml(state))
+        self._await_ready(state, Deadline(_RESUME_SECONDS), stopped, self._renew, listens=True)
+
+    def _renew(self) -> None:
+        """Give dom0 the time, entropy of its own, and a word that only this start's dom0 knows;
+        and the same proof as ``check``.
+        """
+        fresh = secrets.token_hex(16)
+        state = {**self._state(), "fresh": fresh}
+        self._prove(
+            f"date -u -s @{time.time():.3f} >/dev/null && echo {fresh} >/dev/urandom "
+            f"&& echo {fresh} >{NONCE} && ",
+            state,
+        )
+        write_atomic(self.folder / "state.json", json.dumps(state) + "\n")
+
+    def _prove(self, before: str, state: dict[str, Any]) -> dict[str, str]:
+        """One command does it all: each costs a few tenths of a second under emulation."""
+        if self.shell is None:
+            raise LabError("the Xen host is not started")
+        said = self.shell.run(["sh", "-c", f"{before}cat {NONCE} && xl info"], timeout=30)
+        info = xl_info(said)
+        ours = f"lab={state.get('nonce', '?')}" in info.get("xen_commandline", "").split()
+        if not ours or not said.startswith(f"{state.get('fresh', '?')}\n"):
+            raise LabError(f"the host at {self.shell.address.port} is not the Xen that we started")
+        return info
+
+    @contextlib.contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[what] = round(time.monotonic() - began, 2)
 
     def _await_ready(
-        self, state: dict[str, Any], deadline: Deadline, stopped: Callable[[], bool]
+        self,
+        state: dict[str, Any],
+        deadline: Deadline,
+        stopped: Callable[[], bool],
+        prove: Callable[[], object],
+        listens: bool = False,
     ) -> None:
-        """Poll ssh, and the console for a panic, which is told at once."""
+        """Until ``prove`` raises no LabError; a panic on the console is told at once.
+
+        ``listens``: the ssh server is known to be up, so it need not be probed first.
+        """
         keys = self.plan.image.keys
         host_key = keys.public(keys.host)
         address = Address("127.0.0.1", int(state["port"]), "root", keys.identity, host_key)
@@ -243,29 +291,24 @@ class NestedHost:
                 raise LabError(f"the Xen host panicked: {died} (console: {self.console})")
             if stopped():
                 raise LabError("interrupted while the Xen host was booting")
-            if not self._active():
+            if not self._domains.active(self.name):
                 raise LabError(f"the Xen host stopped while booting (console: {self.console})")
-            if answers(address.port):
+            if listens or answers(address.port):
                 try:
-                    self.check()
+                    prove()
                     return
                 except LabError as error:
-                    last = str(error)
+                    last, listens = str(error), False
             if deadline.expired:
                 raise LabError(
                     f"the Xen host was not ready after {deadline.seconds:.0f} s: {last}; "
                     f"console {self.console} ends: {consoletext.tail(self.console.read_bytes(), 1)}"
                 )
-            time.sleep(min(0.5, deadline.remaining()))
+            time.sleep(min(0.1, deadline.remaining()))
 
     def _remove(self) -> None:
         """End our domain, and a QEMU of ours that libvirt has lost sight of."""
-        import libvirt
-
-        for domain in self._connection().listAllDomains():
-            if domain.name() == self.name:
-                with contextlib.suppress(libvirt.libvirtError):
-                    domain.destroy()
+        self._domains.destroy(self.name)
         for pid in strays(self.name):
             with contextlib.suppress(OSError):
                 os.kill(pid, 9)
@@ -273,53 +316,9 @@ class NestedHost:
         Deadline(20).wait_for(lambda: not strays(self.name), "the old host's QEMU to end")
 
 
-def connect(uri: str | None, root: Path) -> Any:
-    """A libvirt connection; by default the embedded driver with its state under ``root``.
-
-    A process can open the embedded driver for one folder only, and holds it until it ends.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        import libvirt
-    except ImportError as error:
-        raise LabError(f"libvirt's Python module is missing ({error}): run ./setup.sh") from error
-    if uri is None:
-        (root / "etc").mkdir(exist_ok=True)
-        owner = 'user = "root"\ngroup = "root"\n' if os.geteuid() == 0 else ""
-        write_atomic(root / "etc" / "qemu.conf", _QEMU_CONF + owner)
-        uri = f"qemu:///embed?root={root}"
-    libvirt.registerErrorHandler(lambda _context, _error: None, None)
-    _event_loop(libvirt)
-    try:
-        return libvirt.open(uri)
-    except libvirt.libvirtError as error:
-        raise LabError(f"libvirt does not open {uri}: {error}; see {root}/libvirt.log") from error
-
-
-_loop_lock = threading.Lock()
-_loop_runs = False
-
-
-def _event_loop(libvirt: Any) -> None:
-    """The embedded driver needs a running event loop in its process; one, before any open."""
-    global _loop_runs
-    with _loop_lock:
-        if _loop_runs:
-            return
-        libvirt.virEventRegisterDefaultImpl()
-
-        def loop() -> None:
-            while True:
-                libvirt.virEventRunDefaultImpl()
-
-        threading.Thread(target=loop, daemon=True, name="libvirt").start()
-        _loop_runs = True
-
-
-def xl_info(shell: Shell) -> dict[str, str]:
-    """`xl info` as a mapping; LabError when there is no Xen behind the shell."""
-    lines = shell.run(["xl", "info"], timeout=30).splitlines()
-    pairs = (line.split(":", 1) for line in lines if ":" in line)
+def xl_info(said: str) -> dict[str, str]:
+    """What `xl info` said, as a mapping."""
+    pairs = (line.split(":", 1) for line in said.splitlines() if ":" in line)
     return {key.strip(): value.strip() for key, value in pairs}
 
 
@@ -329,23 +328,6 @@ def panic(console: bytes) -> str | None:
         if any(word in line for word in _PANICS):
             return line.strip()[:200]
     return None
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on now, on the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    """Whether an ssh server greets at a port; QEMU accepts before the host listens."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
-            probe.settimeout(5)
-            return probe.recv(4) == b"SSH-"
-    except OSError:
-        return False
 
 
 def strays(name: str) -> list[int]:

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.files import sha256
 from lab.process import run
 from lab.qemubin import NAME, Qemu
+from lab.remember import remembered, sha256
 
 # The PC BIOS and the option ROMs that load a kernel, plain and by multiboot (Xen).
 FIRMWARE = ("bios-256k.bin", "linuxboot_dma.bin", "multiboot_dma.bin")
@@ -44,9 +44,14 @@ class Identity:
 
 def identity(qemu: Qemu) -> Identity:
     """Ask and hash the QEMU that would run; LabError when it does not answer."""
-    version = run([qemu.path, "--version"], timeout=60).splitlines()[0].strip()
-    program = _program(qemu.path)
-    folders = [Path(line) for line in run([qemu.path, "-L", "help"], timeout=60).splitlines()]
+    return of_program(qemu.path)
+
+
+def of_program(path: Path) -> Identity:
+    """The same for an emulator by its path."""
+    program = _program(path)
+    version = _says(path, program, "--version").splitlines()[0].strip()
+    folders = [Path(line) for line in _says(path, program, "-L", "help").splitlines()]
     # A module lies in lib/TRIPLET/qemu beside the bin that the program lies in.
     folders += sorted(program.parent.parent.glob("lib/*/qemu"))
     parts = {}
@@ -55,6 +60,17 @@ def identity(qemu: Qemu) -> Identity:
         if found is not None:
             parts[name] = sha256(found)
     return Identity(version, sha256(program), parts)
+
+
+def _says(path: Path, program: Path, *words: str) -> str:
+    """What it prints, remembered while the program and a script that stands for it stay."""
+
+    def ask() -> str:
+        return run([path, *words], timeout=60)
+
+    if path.resolve() == program and program.open("rb").read(2) == b"#!":
+        return ask()  # a script that names no program which could be watched
+    return remembered([*words, str(path)], [path, program], ask)
 
 
 def _program(path: Path) -> Path:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import secrets
 import shlex
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,3 +169,20 @@ class Stream:
             return b""
         except (OSError, EOFError, paramiko.SSHException):
             return None
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on now, on the loopback address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Whether an ssh server greets at a port; QEMU accepts before the host listens."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            probe.settimeout(5)
+            return probe.recv(4) == b"SSH-"
+    except OSError:
+        return False

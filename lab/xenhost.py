@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,8 @@ ROW = "Xen host"
 
 def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedHost:
     """The managed host for a configuration, with a Xen by name; nothing is started."""
-    from lab.host import HostPlan, NestedHost
+    from lab.host import NestedHost
+    from lab.hostplan import HostPlan
 
     if supplies.image is None:
         raise LabError("the dom0 image was not made")
@@ -48,6 +48,7 @@ def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedH
             xen_args=config.xens[xen].args if xen else config.xen.args,
             xen=found.image if found and (xen or not config.xen.packaged) else None,
             libvirt_uri=config.host.libvirt_uri,
+            resume=config.host.resume,
         )
     )
 
@@ -117,7 +118,6 @@ class XenHost:
             self.board.done(ROW, None, "connected", None)
             return
         self._nested = nested_host(self.config, self.supplies, self.xen)
-        began = time.monotonic()
         try:
             self._nested.start(
                 Deadline(host.READY_SECONDS),
@@ -128,8 +128,8 @@ class XenHost:
             self._keep_console()
         if self._nested.reused:
             guest.destroy_leftovers(self.shell)
-        how = "taken over" if self._nested.reused else "booted"
-        self.run.time(f"{self._row} {how}", time.monotonic() - began)
+        for what, seconds in self._nested.seconds.items():
+            self.run.time(f"{self._row} {what}", seconds)
         self.board.done(self._row, None, "ready", None)
 
     def check(self) -> None:

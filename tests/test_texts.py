@@ -27,8 +27,9 @@ from lab.verdict import Verdict
 BOOT = Boot("qemu", "tcg", Path("/k"), Path("/r"), "panic=1 a=b,c", 2, 256)
 GUEST = GuestSpec("lab-x-1", "pv", "/k", "/r", "panic=1", 2, 256, True)
 HOST = HostSpec(
-    "h", "/q", "tcg", 3072, 2, Path("/xen"), "console=com1,vga", Path("/vmlinuz"),
-    "root=/dev/sda", Path("/initrd"), Path("/d.qcow2"), Path("/c.log"), 2222,
+    "h", "6c616220-646f-6d30-2069-6d6167650000", "/q", "tcg", 3072, 2, Path("/xen"),
+    "console=com1,vga", Path("/vmlinuz"), "root=/dev/sda", Path("/initrd"), Path("/d.qcow2"),
+    Path("/c.log"), 2222,
 )  # fmt: skip
 
 

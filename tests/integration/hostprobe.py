@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from lab.deadline import Deadline
 from lab.domimage import Dom0Image
 from lab.errors import LabError
 from lab.files import PROJECT
-from lab.host import READY_SECONDS, HostPlan, NestedHost, strays
+from lab.host import NONCE, READY_SECONDS, NestedHost, strays
+from lab.hostplan import HostPlan
 from lab.shell import Shell
 from lab.supplies import gather_host
 from lab.xenhost import nested_host
@@ -42,6 +44,45 @@ def wrong_key(folder: Path) -> None:
     told(lambda: shell.run(["sh", "-c", "echo no >&2; exit 3"]))
     told(lambda: NestedHost(host.plan).start(Deadline(10), ignore))
     host.release()
+
+
+def saved(_folder: Path) -> None:
+    """Start a host, which leaves a saved state, and tell all that it reports."""
+    host = _host()
+    host.start(Deadline(READY_SECONDS), print)
+    print("did", ", ".join(sorted(host.seconds)))
+    found = host.saved()
+    print("left to be resumed" if found and found.exists() else "nothing left")
+    host.stop()
+
+
+def resumed(_folder: Path) -> None:
+    """Start it from that state, and look whether it is in order."""
+    host = _host()
+    host.start(Deadline(READY_SECONDS), ignore)
+    print("did", ", ".join(sorted(host.seconds)))
+    assert host.shell is not None
+    behind = time.time() - float(host.shell.run(["date", "+%s.%N"]))
+    print("clock right", -1 < behind < 30)
+    listed = host.shell.run(["xl", "list"]).splitlines()[1:]
+    print("domains", " ".join(line.split()[0] for line in listed))
+    words = host.check()["xen_commandline"].split()
+    print(*(word for word in words if word.startswith("lab=")))
+    print(host.shell.run(["cat", NONCE]))
+    host.stop()
+
+
+def damage(_folder: Path) -> None:
+    """Cut the saved memory short."""
+    found = _host().saved()
+    assert found is not None
+    with found.memory.open("r+b") as memory:
+        memory.truncate(found.memory.stat().st_size // 2)
+
+
+def _host() -> NestedHost:
+    config = load(PROJECT / "lab.yaml")
+    return nested_host(config, gather_host(config, ignore))
 
 
 def panic(folder: Path) -> None:
@@ -76,4 +117,8 @@ def told(action: object) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as spare:
-        {"wrong_key": wrong_key, "panic": panic}[sys.argv[1]](Path(spare))
+        probes = {
+            "wrong_key": wrong_key, "panic": panic, "saved": saved, "resumed": resumed,
+            "damage": damage,
+        }  # fmt: skip
+        probes[sys.argv[1]](Path(spare))

@@ -55,6 +55,22 @@ def test_another_host_key_and_a_second_lab_are_refused() -> None:
     assert "another lab is using the nested host" in said[3]
 
 
+def test_a_host_is_resumed_from_its_saved_state_and_else_booted() -> None:
+    assert "left to be resumed" in probe("saved")
+    first, second = probe("resumed"), probe("resumed")
+    for said in (first, second):
+        assert said[0] == "did resumed"
+        assert said[1] == "clock right True"
+        assert said[2] == "domains Domain-0"
+    assert first[3] == second[3] != ""  # the same boot of Xen ...
+    assert first[4] != second[4]  # ... each time proved by a word of its own
+    probe("damage")
+    said = probe("saved")
+    assert any("does not come back" in line for line in said)
+    assert "did booted, resumed, saved" in said
+    assert probe("resumed")[0] == "did resumed"
+
+
 def test_a_dom0_that_panics_is_told_at_once() -> None:
     said = probe("panic")
     assert "the Xen host panicked: " in said[0]

@@ -1,0 +1,72 @@
+"""What a nested Xen host is started with: pure, but for the hash of its hypervisor."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.domainxml import HostSpec, domain_xml
+from lab.domimage import Dom0Image
+from lab.files import sha256_of
+from lab.remember import sha256
+
+DOM0_MIB = 1024
+# One dom0 vCPU: the others stay free for guests.
+_XEN_ARGS = (
+    "console=com1 com1=115200,8n1 loglvl=info guest_loglvl=info "
+    f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M dom0_max_vcpus=1"
+)
+_KERNEL_ARGS = "console=hvc0 root=/dev/sda ro net.ifnames=0 mitigations=off panic=5"
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """Sizes in MiB."""
+
+    qemu: str
+    accelerator: str
+    memory_mib: int
+    vcpus: int
+    image: Dom0Image
+    xen_args: str = ""
+    libvirt_uri: str | None = None
+    xen: Path | None = None  # a hypervisor other than the image's own
+    resume: bool = True  # from a state that was saved after a first boot
+
+    @property
+    def hypervisor(self) -> Path:
+        return self.xen or self.image.xen
+
+    def identity(self) -> str:
+        """A running host started with another identity is not reused."""
+        return sha256_of(
+            self.qemu, self.accelerator, str(self.memory_mib), str(self.vcpus),
+            str(self.image.folder), self.xen_args, _XEN_ARGS, _KERNEL_ARGS,
+            sha256(self.hypervisor),
+        )[:16]  # fmt: skip
+
+    def xml(self, name: str, folder: Path, nonce: str, port: int) -> str:
+        """The domain, with its overlay and its console in ``folder``.
+
+        ``nonce`` goes on Xen's command line, ``port`` of the loopback address leads to ssh.
+        """
+        return domain_xml(
+            HostSpec(
+                name=name,
+                uuid=str(uuid.uuid5(uuid.NAMESPACE_OID, name)),
+                emulator=self.qemu,
+                accelerator=self.accelerator,
+                memory_mib=self.memory_mib,
+                vcpus=self.vcpus,
+                xen=self.hypervisor,
+                # Xen passes over a word that it does not know; xl info shows it.
+                xen_args=f"{_XEN_ARGS} lab={nonce} {self.xen_args}".strip(),
+                kernel=self.image.kernel,
+                kernel_args=_KERNEL_ARGS,
+                ramdisk=self.image.ramdisk,
+                disk=folder / "overlay.qcow2",
+                console=folder / "console.log",
+                ssh_port=port,
+            )
+        )
