@@ -1,4 +1,4 @@
-"""`lab capsule` and `lab replay`: failures that can be handed to somebody else."""
+"""`lab capsule`, `lab replay` and `lab trace`: failures that can be handed to somebody else."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def add(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(capsule)
     app.command()(replay)
+    app.command()(trace)
 
 
 def capsule(
@@ -41,6 +42,21 @@ def replay(path: CapsuleArgument) -> None:
     from lab import replaysession
 
     raise typer.Exit(replaysession.replay(path))
+
+
+def trace(
+    path: CapsuleArgument,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Name of the files, without .txt, .svg.")
+    ] = None,
+    vmlinux: Annotated[
+        Path | None, typer.Option(help="The kernel's symbols, where the capsule holds none.")
+    ] = None,
+) -> None:
+    """Trace a dom0 capsule's corruption and draw its time diagram, PV and native side by side."""
+    from lab import tracesession
+
+    raise typer.Exit(tracesession.trace(path, output, vmlinux))
 
 
 def _shifts(text: str) -> list[int]:

@@ -8,6 +8,8 @@ only (KVM has no icount), one processor only, and only what one QEMU boots by it
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lab.config import LabConfig
 from lab.files import sha256_of
 from lab.plan import Cell
@@ -34,6 +36,18 @@ def options(shift: int) -> list[str]:
         "-rtc", "base=2020-01-01,clock=vm",
         "-seed", "1",
     ]  # fmt: skip
+
+
+def recording(argv: list[str], mode: str, file: Path) -> list[str]:
+    """The same command line with QEMU's execution log: ``mode`` is record or replay.
+
+    A debugger must not stop a machine that only counts instructions: while it stands, QEMU
+    lets its clock jump to the next timer, and it is another boot from there on. The log makes
+    a replay immune to that. Recording does not change the boot.
+    """
+    place = argv.index("-icount") + 1
+    log = str(file).replace(",", ",,")
+    return [*argv[:place], f"{argv[place]},rr={mode},rrfile={log}", *argv[place + 1 :]]
 
 
 def nonce(cell: str, seed: int) -> str:

@@ -61,11 +61,22 @@ def _kernel(name: str, config: KernelConfig, report: Callable[[str], None]) -> K
     if config.image is not None:
         if not config.image.is_file():
             raise UserError(f"kernels.{name}.image: there is no file {config.image}")
-        return Kernel(name, config.image, {"source": "image", **_identity(config.image)})
+        provenance = {"source": "image", **_identity(config.image)}
+        return Kernel(name, config.image, provenance, vmlinux=_symbols(config.image))
     if config.deb is not None:
         return _from_package(name, debian.of_file(config.deb))
     assert config.package is not None
     return _from_package(name, debian.download(_image_package(config.package)))
+
+
+def _symbols(image: Path) -> Path | None:
+    """A vmlinux beside the image, for capsules and traces; a damaged image is told elsewhere."""
+    from lab import symbols
+
+    try:
+        return symbols.beside(image)
+    except UserError:
+        return None
 
 
 def _image_package(name: str) -> str:

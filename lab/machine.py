@@ -155,10 +155,16 @@ def run_exactly(
     deadline: Deadline,
     seen: Callable[[Glance], None],
     stop: threading.Event,
+    record: Path | None = None,
 ) -> Ending:
-    """Run a deterministic boot to its power off; its console is the same everywhere."""
+    """Run a deterministic boot to its power off; its console is the same everywhere.
+
+    ``record``: a file for the log of its execution, which a debugger's replay needs.
+    """
     with staged(boot) as (again, folder):
         argv = command(again, console.absolute())
+        if record is not None:
+            argv = determinism.recording(argv, "record", record)
         return run(argv, console, deadline, seen, stop, to_power_off=True, folder=folder)
 
 

@@ -46,3 +46,25 @@ def _encode(inode: int, entry: _Entry) -> bytes:
 
 def _padded(data: bytes) -> bytes:
     return data + b"\0" * (-len(data) % 4)
+
+
+def file_in(archive: bytes, wanted: str) -> bytes | None:
+    """The content of a file in an uncompressed newc archive; None when it is not in it.
+
+    Never raises: the archive may come from a stranger.
+    """
+    at = 0
+    while archive[at : at + 6] == b"070701" and at + 110 <= len(archive):
+        try:
+            fields = [int(archive[at + n : at + n + 8], 16) for n in range(6, 110, 8)]
+        except ValueError:
+            return None
+        size, name_size = fields[6], fields[11]
+        data = at + 110 + name_size
+        name = archive[at + 110 : data - 1]
+        data += -data % 4
+        if name == wanted.encode():
+            return archive[data : data + size]
+        at = data + size
+        at += -at % 4
+    return None

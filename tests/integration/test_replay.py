@@ -74,3 +74,14 @@ def test_nested_cells_are_left_out_with_a_word() -> None:
     code, said = lab("run", "pv-control-bad", "--deterministic")
     assert code == 2
     assert "only native and dom0 cells can be deterministic" in said
+
+
+def test_the_time_diagram_from_a_real_run(tmp_path: Path) -> None:
+    code, said = lab("capsule", "dom0-control-bad", "-o", str(tmp_path / "x.capsule"))
+    assert code == 0, said
+    code, said = lab("trace", str(tmp_path / "x.capsule"), "-o", str(tmp_path / "x"))
+    assert code == 0, said
+    assert "did not trap, and read" in said, "the dom0 side"
+    assert "trapped, and read" in said.split("natively")[-1], "the native side"
+    assert (tmp_path / "x.svg").read_text().startswith("<svg ")
+    assert max(map(len, (tmp_path / "x.txt").read_text().splitlines())) <= 132

@@ -1,0 +1,101 @@
+"""A deterministic boot under QEMU's debugger interface, as often as wanted and always the same.
+
+The boot is recorded once (the recording changes nothing in it); then each replay of the
+recording can be stopped, looked at and gone on with, at any instruction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import consoletext, determinism, machine
+from lab.deadline import Deadline
+from lab.errors import LabError
+from lab.gdbstub import GdbStub
+from lab.machine import Boot
+from lab.watch import Glance
+
+_SECONDS = 1800
+# The HPET's main counter (IA-PC HPET specification, 2.3.7): in QEMU the virtual clock, in units
+# of 10 ns. Xen runs it; for a native boot that leaves it off it is switched on at power-on.
+_HPET = 0xFED00000
+_HPET_CONFIGURATION, _HPET_COUNTER = _HPET + 0x10, _HPET + 0xF0
+_HPET_NS = 10
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recorded boot. ``console`` is what it printed; ``log`` is QEMU's of its execution."""
+
+    boot: Boot
+    folder: Path
+
+    @property
+    def console(self) -> Path:
+        return self.folder / "console.log"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "execution.log"
+
+
+def record(boot: Boot, folder: Path, seen: Callable[[Glance], None]) -> Recording:
+    """Boot once with the log on; LabError when QEMU fails."""
+    made = Recording(boot, folder)
+    ending = machine.run_exactly(
+        boot, made.console, Deadline(_SECONDS), seen, threading.Event(), made.log
+    )
+    if ending.how != "finished":
+        raise LabError(f"the boot did not come to its end ({ending.how}): {ending.detail}")
+    return made
+
+
+@contextlib.contextmanager
+def stopped(recording: Recording) -> Iterator[GdbStub]:
+    """The replay, stopped at power-on; it is ended with the block."""
+    with (
+        tempfile.TemporaryDirectory(prefix="lab-gdb-") as name,
+        started(recording, Path(name)) as socket,
+        contextlib.closing(GdbStub(socket, Deadline(_SECONDS))) as stub,
+    ):
+        yield stub
+
+
+@contextlib.contextmanager
+def started(recording: Recording, scratch: Path) -> Iterator[Path]:
+    """The replaying QEMU, stopped at power-on; yields the socket of its gdbstub."""
+    socket = scratch / "gdb"
+    with machine.staged(recording.boot) as (again, folder):
+        argv = machine.command(again, scratch / "console.log")
+        argv = determinism.recording(argv, "replay", recording.log.absolute())
+        argv += ["-gdb", f"unix:path={socket},server=on,wait=off", "-S"]
+        log = scratch / "qemu.log"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *argv],
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=folder,
+            )  # fmt: skip
+        try:
+            Deadline(30).wait_for(
+                lambda: socket.exists() or process.poll() is not None, "QEMU's gdbstub"
+            )
+            if process.poll() is not None:
+                raise LabError(f"QEMU failed: {consoletext.tail(log.read_bytes(), 1)}")
+            yield socket
+        finally:
+            process.kill()
+            process.wait()
+
+
+def virtual_ns(stub: GdbStub) -> int:
+    """Nanoseconds of the virtual clock, in steps of 10; only differences mean something."""
+    counter = stub.physical(_HPET_COUNTER, 8)
+    if counter is None:
+        raise LabError("the machine has no HPET: its virtual clock cannot be read")
+    return int.from_bytes(counter, "little") * _HPET_NS

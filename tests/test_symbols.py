@@ -1,0 +1,82 @@
+"""Symbols of the real stress program, and what is said where there are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import stress, symbols
+from lab.determinism import recording
+from lab.errors import UserError
+from lab.landmarks import landmarks
+from lab.machine import Boot
+from lab.ramdisk import file_in, ramdisk
+from lab.symbols import Symbols
+from lab.tracesession import native
+
+KERNEL = Symbols(
+    "vmlinux",
+    {"exc_device_not_available": 1, "__switch_to": 2, "__kmalloc": 3, "init_task": 4,
+     "xen_write_cr0": 5, "fpu_fpregs_owner_ctx": 6},
+)  # fmt: skip
+
+
+def program() -> Symbols:
+    content = file_in(ramdisk(stress.program(64).read_bytes()), "init")
+    assert content is not None
+    return symbols.read(content, "the stress program")
+
+
+def test_the_stress_program_has_what_a_trace_needs() -> None:
+    marks = landmarks(KERNEL, program(), pv=True)
+    assert marks.load != marks.store
+    assert (marks.nm, marks.cr0, marks.clts) == (1, 5, None)
+    assert marks.allocators == {3: "__kmalloc"}
+    assert landmarks(KERNEL, program(), pv=False).cr0 is None
+
+
+def test_a_missing_symbol_is_named() -> None:
+    old = Symbols("vmlinux", {"do_device_not_available": 1, "kmem_cache_alloc": 3, "init_task": 4})
+    with pytest.raises(UserError, match="no symbol for the context switch"):
+        landmarks(old, program(), pv=True)
+    with pytest.raises(UserError, match="no symbol for the allocation"):
+        landmarks(Symbols("vmlinux", {"init_task": 1}), program(), pv=True)
+
+
+def test_no_elf_file_and_none_with_symbols(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="x: is no ELF file"):
+        symbols.read(b"garbage", "x")
+    with pytest.raises(UserError, match=r"is no ELF file|holds no symbols"):
+        symbols.read(b"\x7fELF" + b"\0" * 60, "x")
+    (tmp_path / "v").write_bytes(b"..Linux version %s\0..Linux version 6.1.9-x (gcc) #1\n")
+    assert symbols.banner(tmp_path / "v") == "6.1.9-x"
+    (tmp_path / "v").write_bytes(b"nothing")
+    assert symbols.banner(tmp_path / "v") is None
+
+
+def test_files_in_a_ramdisk() -> None:
+    archive = ramdisk(b"program")
+    assert file_in(archive, "init") == b"program"
+    assert file_in(archive, "none") is None
+    for damaged in (b"", b"070701", archive[:200], b"070701" + b"z" * 200):
+        assert file_in(damaged, "init") in (None, b"")
+
+
+def test_the_native_boot_of_a_capsule() -> None:
+    dom0 = Boot(
+        "/q", "tcg", Path("k"), Path("r"), "panic=1 mmx.seed=3 mmx.windows=0 mmx.stop=1", 1, 256,
+        Path("x"), "", 1,
+    )  # fmt: skip
+    made = native(dom0)
+    assert made.xen is None
+    assert made.icount == 5
+    words = made.args.split()
+    assert words[:2] == ["panic=1", "mmx.seed=3"]
+    assert len(words) == len({word.split("=")[0] for word in words}), "no setting twice"
+
+
+def test_a_recording_changes_one_word() -> None:
+    argv = ["q", "-icount", "shift=1", "-rtc", "x"]
+    made = recording(argv, "record", Path("/a,b"))
+    assert made == ["q", "-icount", "shift=1,rr=record,rrfile=/a,,b", "-rtc", "x"]
