@@ -38,7 +38,8 @@ class TrialFacts:
     min_windows: int
     min_checks: int
     control: str | None = None  # bad or fixed, when it must be the control kernel in that state
-    carries: str | None = None  # another fix that the kernel is known to have, in words
+    # Another fix that the kernel is known to have, in words; empty: the one that is tried.
+    carries: str | None = None
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,7 @@ def _vacuity(facts: TrialFacts, transcript: Transcript, figures: dict[str, Any])
 def _another_fix(facts: TrialFacts, env: Record) -> str | None:
     if facts.carries:
         return f"the kernel carries another fix: {facts.carries}"
-    if not facts.control and env.fields.get("control") == "fixed":
+    if facts.carries is None and not facts.control and env.fields.get("control") == "fixed":
         return "the kernel carries another fix: it says that it is the fixed control kernel"
     return None
 

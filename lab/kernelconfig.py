@@ -54,7 +54,8 @@ class KernelConfig(Model):
         None,
         max_length=200,
         description="Another fix that this kernel is known to carry, in words: its silence then "
-        "says nothing of what is tried here, and its clean cells are VACUOUS.",
+        "says nothing of what is tried here, and its clean cells are VACUOUS. "
+        "Empty: none, or the very one that is tried.",
     )
     args: Args = ""
 

@@ -104,7 +104,8 @@ def subject_of(
 ) -> Subject:
     """Keep the patch as it came and as it is applied, and name what is compared."""
     if request.images is not None:
-        before, after = (KernelConfig(image=image.resolve()) for image in request.images)
+        old, new = (image.resolve() for image in request.images)
+        before, after = KernelConfig(image=old), KernelConfig(image=new, carries="")
         facts = {"unpatched kernel": str(before.image), "patched kernel": str(after.image)}
         made = of_kernels(config, names, before, after)
         return Subject("a kernel with a change", made, names, (), facts)
@@ -131,7 +132,7 @@ def subject_of(
     facts["patch as applied, sha256"] = sha256_of(*(path.read_bytes() for path in strict))
     made = of_kernels(
         config, names, KernelConfig.model_validate(entry),
-        KernelConfig.model_validate({**entry, "patches": strict}),
+        KernelConfig.model_validate({**entry, "patches": strict, "carries": ""}),
     )  # fmt: skip
     return Subject(title, made, names, notes, facts)
 

@@ -110,6 +110,8 @@ def test_a_kernel_with_another_fix_proves_nothing() -> None:
     unasked = verdict(console(control="fixed"))
     assert unasked.verdict is Verdict.VACUOUS
     assert "says that it is the fixed control kernel" in unasked.reason
+    tried = replace(FACTS, carries="")  # the very fix that is tried
+    assert verdict(console(control="fixed"), tried).verdict is Verdict.CLEAN
 
 
 @pytest.mark.parametrize(
