@@ -73,8 +73,10 @@ def judged(rows: Sequence[Row]) -> Decision:
 def enough(rows: Sequence[Row], number: int, most: int) -> bool:
     """Whether a further round would tell nothing new: pure."""
     decision = judged(rows)
-    if decision.outcome is Outcome.LAB_ERROR or number >= most:
+    if number >= most:
         return True
+    if decision.outcome is Outcome.LAB_ERROR:
+        return False  # our own fault, the only one that is tried again
     if decision.outcome in (Outcome.BREAKS, Outcome.DOES_NOT_FIX):
         # Unless it is not known yet whether the cell was clean before.
         return not any(
@@ -102,6 +104,7 @@ def _rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
     by_id = {cell.id: cell for cell in cells(config)}
     chosen = [by_id[cell] for _, *pair in subject.names for cell in pair]
     # A round that was cut off is gone on with: its boots are there.
+    failed_before = False
     number = max([1, *(len(folder.trials(cell.id)) for cell in chosen)])
     try:
         while True:
@@ -111,8 +114,10 @@ def _rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
                 round_config(config, number), chosen, folder, terminal, False, repeat
             )
             rows = paired(subject.names, outcomes)
-            if enough(rows, number, most):
+            failed = judged(rows).outcome is Outcome.LAB_ERROR
+            if enough(rows, number, most) or (failed and failed_before):
                 break
+            failed_before = failed
             number += 1
     except KeyboardInterrupt:
         Terminal().say(f"interrupted; go on with: lab validate --resume {folder.path}")

@@ -112,7 +112,7 @@ def test_each_round_is_one_boot_more() -> None:
         ([*both("pv", CORRUPTS, VACUOUS)], 12, True),
         ([*both("pv", CORRUPTS, CORRUPTS)], 1, True),
         ([*both("pv", CORRUPTS, CRASHED)], 1, True),
-        ([*both("pv", CORRUPTS, LAB_ERROR)], 1, True),
+        ([*both("pv", CORRUPTS, LAB_ERROR)], 1, False),
         ([*both("pv", CORRUPTS, None)], 3, True),
         # Corrupts with the patch; whether it was clean before is not known yet.
         ([*both("pv", CORRUPTS, CLEAN), *both("native", VACUOUS, CORRUPTS)], 1, False),
@@ -205,6 +205,18 @@ def test_a_fix_that_does_not(
     assert work.rounds == 1
     failed = ET.parse(place / "results" / "latest" / "junit.xml").findall(".//failure")
     assert any("DOES NOT FIX" in str(case.get("message")) for case in failed)
+
+
+def test_the_labs_own_fault_is_tried_once_more(
+    place: Path, monkeypatch: pytest.MonkeyPatch, images: tuple[Path, Path]
+) -> None:
+    request = Request(images=images, kinds=("dom0",))
+    passing = Experiment(lambda cell, number: LAB_ERROR if number == 2 else fixes(cell, number))
+    assert run(place, monkeypatch, passing, request) == 0
+    assert passing.rounds == 3
+    lasting = Experiment(lambda cell, number: LAB_ERROR if number > 1 else fixes(cell, number))
+    assert run(place, monkeypatch, lasting, request) == 4
+    assert lasting.rounds == 3
 
 
 def test_interrupted_and_gone_on_with(
