@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Showing = Literal["corrupts", "clean", "vacuous", "fewer", "no-fewer", "more", "alike"]
+Showing = Literal["corrupts", "clean", "vacuous", "fewer", "more", "alike"]
 
 
 class ClaimConfig(BaseModel):
@@ -20,7 +20,7 @@ class ClaimConfig(BaseModel):
     source: str = Field(description="Who says so.")
     cells: list[str] = Field(min_length=1, description="The cells that try it, by id or glob.")
     show: Showing = Field(
-        description="What every one of them has to show; fewer, no-fewer, more, alike: hit "
+        description="What every one of them has to show; fewer, more, alike: hit "
         "windows beside those of 'than'."
     )
     than: str | None = Field(None, description="The cell that rates are held against, by id.")

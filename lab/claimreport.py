@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.cellverdict import CellVerdict
-from lab.claims import FAILS, Outcome, decide, page
+from lab.claims import FAILS, decide, page
 from lab.config import LabConfig
 from lab.evidence import RunFolder
+from lab.files import short
 from lab.terminal import Terminal
 
 EXIT_FAILS = 7  # a claim does not hold, although every cell was as it should be
@@ -26,12 +27,10 @@ def conclude(
     if not config.claims:
         return 0
     outcomes = [decide(name, claim, cells) for name, claim in config.claims.items()]
+    width = max(len(name) for name in config.claims)
     folder.write_text(FILE, page("The claims, tried", facts, outcomes, repeat))
     terminal.say("")
-    terminal.rows(("claim", "verdict", "says"), [_row(outcome) for outcome in outcomes])
-    terminal.say(f"the page   {folder.path / FILE}")
+    for outcome in outcomes:
+        terminal.say(f"{outcome.verdict:<13}  {outcome.name:<{width}}  {outcome.claim.says}")
+    terminal.say(f"the page  {short(folder.path)}/{FILE}")
     return EXIT_FAILS if any(outcome.verdict == FAILS for outcome in outcomes) else 0
-
-
-def _row(outcome: Outcome) -> tuple[str, ...]:
-    return outcome.name, outcome.verdict, outcome.claim.says

@@ -134,8 +134,6 @@ def _relation(show: Showing, rate: Rate, base: Rate) -> str:
     below, above = rate.upper < base.lower, rate.lower > base.upper
     if show == "alike":
         return FAILS if below or above else HOLDS
-    if show == "no-fewer":
-        return FAILS if below else HOLDS
     wanted, opposite = (below, above) if show == "fewer" else (above, below)
     return HOLDS if wanted else FAILS if opposite else OPEN
 

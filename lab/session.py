@@ -178,7 +178,6 @@ def _execute(
     with terminal.progress():
         outcomes = work.execute()
     code = work.exit_code()
-    claims = conclude(config, outcomes, facts, repeat, folder, terminal)
     terminal.say("")
     terminal.table(outcomes)
     wrong = [cell.cell.id for cell in outcomes if cell.verdict is not None and not cell.as_expected]
@@ -188,6 +187,7 @@ def _execute(
     terminal.say(f"\n{verdict} ({time.monotonic() - began:.0f} s)")
     if stop.is_set():
         terminal.say(f"interrupted; go on with: lab run --resume {short(folder.path)}")
+    claims = conclude(config, outcomes, facts, repeat, folder, terminal)
     for line in _replayable(config, outcomes, folder):
         terminal.say(line)
     terminal.say(f"evidence  {short(folder.path)}")
