@@ -237,7 +237,7 @@ def _facts(supplies: Supplies) -> dict[str, str]:
         facts["Xen"] = f"{supplies.xen.package} {supplies.xen.version}"
     elif supplies.image:
         facts["Xen"] = ", ".join(supplies.image.hypervisor())
-    facts |= {f"Xen {n}": f"{x.package} {x.version}" for n, x in supplies.xens.items()}
+    facts |= {f"Xen {n}": f"{x.package} {x.version} {x.args}" for n, x in supplies.xens.items()}
     return facts
 
 
