@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.kernelsource import Release
@@ -23,6 +23,11 @@ class _Fixup:
     last: tuple[int, int]
     reason: str
     source: str
+
+    @property
+    def identity(self) -> str:
+        """Changes with what it does, not with what is said of it."""
+        return repr(replace(self, reason="", source=""))
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,15 @@ class Header(_Fixup):
 
 @dataclass(frozen=True)
 class Edit(_Fixup):
-    """Every match of ``find`` (multi-line) in ``path`` becomes ``put``."""
+    """Every match of ``find`` (multi-line) in ``path`` becomes ``put``.
+
+    ``lacks``: not where the file has a match of this, that is, the change already.
+    """
 
     path: str = ""
     find: str = ""
     put: str = ""
+    lacks: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,7 @@ def choose(release: Release, tree: Path, major: int) -> Chosen:
 
 
 def _mends(fixup: _Fixup, tree: Path, major: int) -> Iterator[Mend]:
-    if isinstance(fixup, Edit) and _has(tree, (fixup.path, fixup.find)):
+    if isinstance(fixup, Edit) and _needed(tree, fixup):
         yield Mend(fixup.path, lambda text: edited(text, fixup))
     if isinstance(fixup, Header) and _has(tree, fixup.find):
         newest = max((n for n in range(3, 20) if (tree / fixup.known.format(major=n)).is_file()),
@@ -106,8 +115,15 @@ def _mends(fixup: _Fixup, tree: Path, major: int) -> Iterator[Mend]:
             yield Mend(fixup.path.format(major=major), lambda _text: f"#include <{name}>\n")
 
 
+def _needed(tree: Path, edit: Edit) -> bool:
+    there = bool(edit.lacks) and _has(tree, (edit.path, edit.lacks))
+    return not there and _has(tree, (edit.path, edit.find))
+
+
 def edited(text: str, edit: Edit) -> str:
-    """The text of a file with the edit made."""
+    """The text of a file with the edit made where it is needed."""
+    if edit.lacks and re.search(edit.lacks, text, re.MULTILINE):
+        return text
     return re.sub(edit.find, edit.put, text, flags=re.MULTILINE)
 
 

@@ -14,14 +14,14 @@ MEASURES = (
         "pie", (4, 9),
         "compilers of distributions make position-independent programs by default; the kernel "
         "is linked to fixed addresses",
-        "mainline ae6b289a3789, 4.9: -fno-PIE in the kernel's own Makefile",
+        "mainline 8ae94224c9d7, 4.9: -fno-PIE in the kernel's own Makefile",
         lacks=("Makefile", r"fno-(?:pie|PIE)"), cc=("-fno-pie", "-no-pie"),
     ),
     Measure(
-        "cet", (5, 8),
+        "cet", (5, 10),
         "compilers of some distributions put endbr64 and notes for it into every object, which "
         "the linker scripts of boot code have no place for",
-        "mainline 29be86d7f9cb, 5.9: -fcf-protection=none in arch/x86",
+        "mainline 29be86d7f9cb, 5.3 (with retpolines only), then 5.11",
         lacks=("arch/x86/Makefile", r"fcf-protection"), cc=("-fcf-protection=none",),
     ),
     Measure(
@@ -76,6 +76,33 @@ HEADERS = (
 
 EDITS = (
     Edit(
+        "compiler-choice", (2, 6),
+        "before 2.6.29 an #error stands where a compiler newer than gcc 4 comes",
+        "mainline f153b82, 2.6.29",
+        path="include/linux/compiler.h",
+        find=r"^#if __GNUC__ > 4\s*\n#\s*error .*\n#elif __GNUC__ == 4\b",
+        put="#if __GNUC__ >= 4",
+    ),
+    Edit(
+        "plt32-relocs", (4, 15),
+        "binutils 2.31 and newer mark calls with R_X86_64_PLT32, which the tool that lists "
+        "relocations (CONFIG_RANDOMIZE_BASE) refuses",
+        "mainline b21ebf2fb4cd, 4.16",
+        path="arch/x86/tools/relocs.c",
+        find=r"^(\s*)case R_X86_64_PC32:$",
+        put=r"\1case R_X86_64_PC32:\n\1case R_X86_64_PLT32:",
+        lacks=r"case R_X86_64_PLT32",
+    ),
+    Edit(
+        "plt32-modules", (4, 15),
+        "the same in the module loader",
+        "mainline b21ebf2fb4cd, 4.16",
+        path="arch/x86/kernel/module.c",
+        find=r"^(\s*)case R_X86_64_PC32:$",
+        put=r"\1case R_X86_64_PC32:\n\1case R_X86_64_PLT32:",
+        lacks=r"case R_X86_64_PLT32",
+    ),
+    Edit(
         "early-idt-jumps", (4, 1),
         "each early exception stub must have one size; newer assemblers choose the short jump "
         "for some. The kernel then boots as PV (Xen unpacks it) and hangs natively and as HVM",
@@ -93,10 +120,18 @@ EDITS = (
         put=r"if (!@\1)",
     ),
     Edit(
+        "xen-callback-size", (2, 6),
+        "END() names a symbol that does not exist; binutils 2.22 and newer refuse the .size",
+        "mainline 371c394af27a, 2.6.38",
+        path="arch/x86/kernel/entry_64.S",
+        find=r"END\(do_hypervisor_callback\)",
+        put="END(xen_do_hypervisor_callback)",
+    ),
+    Edit(
         "vdso-linker-64", (2, 6),
         "the vdso is linked by gcc with the linker's word -m elf_x86_64, which gcc refuses "
         "since 4.6",
-        "mainline de2a8cf98ecd, 2.6.39",
+        "mainline de2a8cf98ecd, 2.6.38",
         path="arch/x86/vdso/Makefile",
         find=r"-m elf_x86_64",
         put="-m64",
@@ -104,7 +139,7 @@ EDITS = (
     Edit(
         "vdso-linker-32", (2, 6),
         "the same for the 32-bit vdso, -m elf_i386",
-        "mainline de2a8cf98ecd, 2.6.39",
+        "mainline de2a8cf98ecd, 2.6.38",
         path="arch/x86/vdso/Makefile",
         find=r"-m elf_i386",
         put="-m32",

@@ -77,16 +77,16 @@ class BuildSpec:
 
     @functools.cached_property  # of the source as it was when the build began
     def _whole_key(self) -> str:
+        mended = [fixup.identity for fixup in fixups.considered(self.source.release)]
         patches = (path.read_bytes() for path in _files(self.patches))
-        return sha256_of(self._key(self.source.id), *patches)[:16]
+        return sha256_of(self._key(self.source.id), *mended, *patches)[:16]
 
     def _key(self, source: str) -> str:
-        mended = [repr(fixup) for fixup in fixups.considered(self.source.release)]
         base = [path.read_text() for path in self.base]
         return sha256_of(
             _VERSION, source, self.compiler, compiler_version(self.compiler),
             json.dumps(self.make_vars), *(path.read_text() for path in self.fragments),
-            *([json.dumps([base, mended])] if base or mended else []),
+            *([json.dumps(base)] if base else []),
         )[:16]  # fmt: skip
 
 
@@ -168,6 +168,7 @@ def _make_argv(spec: BuildSpec, chosen: Chosen, work: Path | str) -> list[str]:
     return [
         "env", f"CCACHE_BASEDIR={work}", "CCACHE_NOHASHDIR=1",
         "make", "-C", f"{work}/src", f"O={work}/obj", "ARCH=x86_64",
+        "CROSS_COMPILE=",  # trees of board makers name their own
         f"CC={' '.join((compiler, *chosen.cc))}",
         f"HOSTCC={' '.join((compiler, *chosen.hostcc))}", *variables,
     ]  # fmt: skip

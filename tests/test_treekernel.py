@@ -187,6 +187,27 @@ def test_perl_and_vdso_of_the_early_threes(tmp_path: Path) -> None:
     assert made["arch/x86/vdso/Makefile"] == "A = -m64 -Wl,-soname=x\nB = -m32 x\n"
 
 
+def test_a_relocation_type_is_added_once(tmp_path: Path) -> None:
+    text = "\t\tcase R_X86_64_PC32:\n\t\t\tval -= (u64)loc;\n"
+    tree = old(tmp_path, "4.9", arch__x86__kernel__module_dot_c=text)
+    made = mended(tree, (4, 9, 0))
+    new = made["arch/x86/kernel/module.c"]
+    assert new.startswith("\t\tcase R_X86_64_PC32:\n\t\tcase R_X86_64_PLT32:\n\t\t\tval")
+    (tree / "arch/x86/kernel/module.c").write_text(new)
+    assert not mended(tree, (4, 9, 0))
+
+
+def test_an_error_for_newer_compilers_goes(tmp_path: Path) -> None:
+    text = (
+        "#if __GNUC__ > 4\n#error no compiler-gcc.h file for this gcc version\n"
+        "#elif __GNUC__ == 4\n# include <linux/compiler-gcc4.h>\n"
+    )
+    tree = old(tmp_path, "2.6", include__linux__compiler_dot_h=text)
+    made = mended(tree, (2, 6, 26))
+    new = "#if __GNUC__ >= 4\n# include <linux/compiler-gcc4.h>\n"
+    assert made == {"include/linux/compiler.h": new}
+
+
 def test_a_compiler_newer_than_the_tree_gets_a_header(tmp_path: Path) -> None:
     tree = old(tmp_path, "3.18")
     headers = tree / "include" / "linux"
