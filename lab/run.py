@@ -106,13 +106,27 @@ class Run:
     def _in_slot(self, cell: Cell, place: Place, slots: threading.BoundedSemaphore) -> None:
         rule = self._rule(cell)  # may wait for the control; a slot is not held meanwhile
         with slots:
-            self._cell(cell, place, rule)
+            try:
+                self._cell(cell, place, rule)
+            except BaseException as error:
+                self._fault([cell], error)
+                raise
+
+    def _fault(self, cells: list[Cell], error: BaseException) -> None:
+        """A fault that nobody foresaw: the cells have an outcome, so that nobody waits for one."""
+        for cell in cells:
+            if cell.id not in self._outcomes:
+                why = f"internal error, {type(error).__name__}: {error}"
+                self._outcome(CellVerdict(cell, Verdict.LAB_ERROR, why))
 
     def _on_hosts(self, cells: list[Cell], release: Callable[[], None]) -> None:
         """A host for each Xen, one after the other."""
         try:
             for batch in batches(cells):
                 self._on_host(batch, batch[0].xen)
+        except BaseException as error:
+            self._fault(cells, error)
+            raise
         finally:
             release()
 

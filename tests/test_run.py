@@ -207,6 +207,18 @@ def test_a_folder_that_is_no_run_is_said_so(tmp_path: Path) -> None:
         RunFolder.open(tmp_path)
 
 
+def test_a_fault_that_nobody_foresaw_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The native cell waits for its control, whose boot raises what is no LabError."""
+    place = FakePlace(lambda *_: ZeroDivisionError("oops"))
+    with pytest.raises(ZeroDivisionError):
+        run_with(tmp_path, monkeypatch, place)
+    assert place.boots[0] == "dom0-old"
+    folder = next(p for p in (tmp_path / "results").iterdir() if not p.is_symlink())
+    assert "internal error, ZeroDivisionError: oops" in (folder / "summary.json").read_text()
+
+
 def test_an_interrupted_run_begins_nothing_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
