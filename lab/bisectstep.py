@@ -23,6 +23,9 @@ from lab.kernelconfig import KernelConfig
 from lab.plan import PLAIN, Cell, cell_id, cells
 from lab.verdict import Verdict
 
+# How often a session is extended whose silence is not sure enough, and by how much each time.
+_EXTENSIONS = 3
+_MORE_CONTROL = 4
 # What runs cells into a folder: lab.session.experiment, or a script in the tests.
 Experiment = Callable[[LabConfig, list[Cell], RunFolder], list[CellVerdict]]
 
@@ -87,7 +90,7 @@ class Sessions:
     ) -> tuple[CellVerdict, CellVerdict, list[CellVerdict]]:
         """Both ends, with the bad one and lab.yaml's own control: bad, good, the controls."""
         config = self._config({bad[0]: bad[1], good[0]: good[1]}, bad[0], self.controls)
-        found = {o.cell.id: o for o in self.experiment(config, cells(config), folder)}
+        found = self._until_sure(config, folder)
         own = [found[name] for name in self.controls if name in found]
         return found[self.kind.cell(bad[0])], found[self.kind.cell(good[0])], own
 
@@ -99,15 +102,36 @@ class Sessions:
         wanted = config.confidence.model_copy(update={"control_boots": control.count + 1})
         config = config.model_copy(update={"confidence": wanted})
         _bring(control.boots, folder, self.kind.cell(control.label))
-        made = self.experiment(config, cells(config), folder)
-        found = {outcome.cell.kernel: outcome for outcome in made}
+        made = self._until_sure(config, folder)
+        found = {outcome.cell.kernel: outcome for outcome in made.values()}
         self._check(found, control, kernels)
         return found
+
+    def _until_sure(self, config: LabConfig, folder: RunFolder) -> dict[str, CellVerdict]:
+        """Cells by id. What showed nothing but is not sure enough of it gets more boots.
+
+        So does the control then: how sure silence is hangs as much on how well its rate, and how
+        its boots differ, are known. The boots that are there already count.
+        """
+        for extension in range(_EXTENSIONS + 1):
+            wanted = config.confidence
+            more = wanted.model_copy(
+                update={
+                    "control_boots": wanted.control_boots + extension * _MORE_CONTROL,
+                    "max_boots": wanted.max_boots + extension * wanted.max_boots // 2,
+                }
+            )
+            longer = config.model_copy(update={"confidence": more})
+            outcomes = self.experiment(longer, cells(longer), folder)
+            shown = any(o.cell.is_control and o.verdict is Verdict.CORRUPTS for o in outcomes)
+            if not shown or not any(_unsure(outcome) for outcome in outcomes):
+                break
+        return {outcome.cell.id: outcome for outcome in outcomes}
 
     def alone(self, kernel: tuple[str, Path], folder: RunFolder) -> CellVerdict:
         """One kernel beside lab.yaml's own control, for who has proved no end."""
         config = self._config({kernel[0]: kernel[1]}, None, self.controls)
-        found = {o.cell.id: o for o in self.experiment(config, cells(config), folder)}
+        found = self._until_sure(config, folder)
         outcome = found.pop(self.kind.cell(kernel[0]))
         failed = [control for control in found.values() if control.verdict is not Verdict.CORRUPTS]
         if failed and outcome.verdict is not Verdict.CORRUPTS:
@@ -161,6 +185,12 @@ def own_controls(config: LabConfig, kind: Kind) -> tuple[str, ...]:
     """lab.yaml's control of this guest kind, where it has one."""
     found = [c.id for c in cells(config) if c.is_control and c.guest == kind.guest]
     return tuple(found[:1])
+
+
+def _unsure(outcome: CellVerdict) -> bool:
+    """Every boot was clean, and together they were too few."""
+    silent = all(trial.verdict is Verdict.CLEAN for trial in outcome.trials)
+    return outcome.verdict is Verdict.VACUOUS and bool(outcome.trials) and silent
 
 
 def _bring(boots: Path, folder: RunFolder, cell: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.bisect import Answer, Bisect
-from lab.bisectbuild import Built, CommitFailed
+from lab.bisectbuild import Built, CommitFailed, Kernels
 from lab.bisectgit import BisectRepo, resolve
 from lab.bisectjournal import Journal, Order
 from lab.bisectstate import Question
@@ -118,6 +118,7 @@ class FakeLab:
     """An experiment: what each kernel's image says is its verdict, unless ``says`` knows better."""
 
     says: Callable[[str, RunFolder], Verdict | None] = lambda _state, _folder: None
+    state: Callable[[str], str] = str.strip  # of an image's text
     sessions: list[list[str]] = field(default_factory=list)
 
     def __call__(
@@ -129,7 +130,8 @@ class FakeLab:
     def _cell(self, config: LabConfig, cell: Cell, folder: RunFolder) -> CellVerdict:
         image = config.kernels[cell.kernel].image
         assert image is not None
-        state = "bad" if cell.kernel == "known" else image.read_text().strip()
+        text = "bad" if cell.kernel == "known" else image.read_bytes().decode(errors="replace")
+        state = self.state(text.replace("\0", " ").strip())
         told = self.says(state, folder)
         verdict = VERDICTS[state] if told is None else told
         wanted = config.confidence.control_boots if cell.is_control else 1
@@ -163,16 +165,34 @@ class Bench:
         self.kernels = FakeKernels(self.repo, self.tmp / "kernels")
 
     def bisect(self) -> Bisect:
-        config = parse(CONFIG, self.tmp / "lab.yaml")
-        order = Order(
-            str(self.tree), "good", "bad", self.question, "dom0", "", False, "gcc", "lab bisect"
-        )
-        self.folder.write("bisect.json", order.as_json())
-        sessions = Sessions(config, Kind.parse("dom0", config), self.lab, ("dom0-known",))
-        journal, order = Journal.open(self.folder.path)
-        return Bisect(
-            order, journal, self.repo, self.kernels, sessions, self.said.append, lambda _: None
-        )
+        return _bisect(
+            self.folder, self.question, self.repo, self.kernels, self.lab, self.said
+        )  # fmt: skip
+
+
+def bisect_of(
+    question: Question, repo: BisectRepo, kernels: Kernels, lab: FakeLab, tmp: Path, said: list[str]
+) -> Bisect:
+    """A bisect of whatever kernels, in a new folder."""
+    folder = RunFolder.create(tmp / "results")
+    folder.write("manifest.json", {"format": FORMAT})
+    return _bisect(folder, question, repo, kernels, lab, said)
+
+
+def _bisect(
+    folder: RunFolder,
+    question: Question,
+    repo: BisectRepo,
+    kernels: Kernels,
+    lab: FakeLab,
+    said: list[str],
+) -> Bisect:
+    config = parse(CONFIG, folder.path / "lab.yaml")
+    order = Order("the tree", "good", "bad", question, "dom0", "", False, "gcc", "lab bisect")
+    folder.write("bisect.json", order.as_json())
+    sessions = Sessions(config, Kind.parse("dom0", config), lab, ("dom0-known",))
+    journal, order = Journal.open(folder.path)
+    return Bisect(order, journal, repo, kernels, sessions, said.append, lambda _: None)
 
 
 def bench(

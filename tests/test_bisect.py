@@ -14,9 +14,12 @@ from lab.bisect import Answer
 from lab.bisectgit import BisectRepo, ToTest, between, resolve, top_of
 from lab.bisectjournal import Journal
 from lab.bisectstate import Mark, Question, Step, log_text, wrong
+from lab.cellverdict import CellVerdict
 from lab.cli_bisect import exit_code
+from lab.config import LabConfig
 from lab.errors import LabError, UserError
 from lab.evidence import RunFolder
+from lab.plan import Cell
 from lab.verdict import Verdict
 from tests.bisects import MISS, Bench, bench, commit, git, line
 
@@ -160,6 +163,28 @@ def test_a_control_that_stays_clean_never_marks_a_commit_good(tmp_path: Path) ->
     with pytest.raises(LabError, match="did not corrupt in this session"):
         work.bisect().run()
     assert len(Journal(work.folder).steps()) == 2
+
+
+def test_silence_that_is_not_sure_enough_gets_more_boots(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    commits = line(tree, "good good bad")
+    work = bench(tmp_path, tree, commits[0], commits[2])
+    asked: list[tuple[int, int]] = []
+    told = work.lab._cell
+
+    def unsure(config: LabConfig, cell: Cell, folder: RunFolder) -> CellVerdict:
+        made = told(config, cell, folder)
+        confidence = config.confidence
+        if made.verdict is Verdict.CLEAN and folder.path.name.startswith("01"):
+            asked.append((confidence.control_boots, confidence.max_boots))
+            if len(asked) < 3:
+                return replace(made, verdict=Verdict.VACUOUS, reason="too little exposure")
+        return made
+
+    work.lab._cell = unsure  # type: ignore[method-assign]
+    assert work.bisect().run().culprit == commits[2]
+    assert asked == [(6, 12), (10, 18), (14, 24)]
+    assert Journal(work.folder).steps()[2].mark is Mark.GOOD
 
 
 @pytest.mark.parametrize(
