@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 def write(bisect: Bisect, answer: Answer | None) -> None:
     """Both files; ``answer`` None while the bisect is under way."""
     rounds = bisect.journal.rounds()
-    culprit = bisect.repo.summary(answer.culprit) if answer and answer.culprit else ""
+    culprit = ""
+    if answer and answer.culprit:
+        ours = bisect.order.prebuilt  # a commit that was made for a kernel: its name says it all
+        show = bisect.named if ours else bisect.repo.summary
+        culprit = show(answer.culprit)
     named = [bisect.named(commit) for commit in answer.among] if answer else []
     text = summary(bisect.order, bisect.steps, rounds, answer, culprit, named)
     bisect.journal.folder.write_text("summary.md", text)
@@ -79,10 +83,9 @@ def summary(
     lines += ["", "## Steps", "", *_table(steps)]
     if rounds:
         lines += ["", "## Confirmation", "", *_rounds(rounds)]
-    lines += [
-        "", "`git bisect replay bisect.log` in the tree brings git to the same place. Again:", "",
-        f"    {order.repeat}", "",
-    ]  # fmt: skip
+    if not order.prebuilt:
+        lines += ["", "`git bisect replay bisect.log` in the tree brings git to the same place."]
+    lines += ["", "Again:", "", f"    {order.repeat}", ""]
     return "\n".join(lines)
 
 

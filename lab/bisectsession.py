@@ -164,15 +164,17 @@ def _closing(work: Bisect, answer: Answer, terminal: Terminal) -> None:
     if answer.culprit:
         found = f"first {work.order.question.new_term} commit: {answer.culprit}"
         work.write_log(found)
-        terminal.say(work.repo.summary(answer.culprit).rstrip())
-        terminal.say("")
+        if not work.order.prebuilt:
+            terminal.say(work.repo.summary(answer.culprit).rstrip())
+            terminal.say("")
     for commit in answer.among:
         terminal.say(f"  could be  {work.named(commit)}")
     terminal.say(bisectreport.headline(work.order, answer))
     if work.steps:
         terminal.say(f"all marks right with probability {bisectreport.sure(wrong(work.steps))}")
     terminal.say(f"evidence  {short(work.journal.path)}/summary.md")
-    terminal.say(f"git       git bisect replay {short(work.journal.path)}/bisect.log")
+    if not work.order.prebuilt:
+        terminal.say(f"git       git bisect replay {short(work.journal.path)}/bisect.log")
     terminal.say(f"again     {work.order.repeat}")
 
 
