@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from lab import cli_bisect, cli_kernel, cli_replay, cli_validate
+from lab import cli_bisect, cli_kernel, cli_replay, cli_search, cli_validate
 from lab.errors import LabError, UserError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ cli_bisect.add(app)
 cli_kernel.add(app)
 cli_replay.add(app)
 cli_validate.add(app)
+cli_search.add(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration.")]
 CellsArgument = Annotated[

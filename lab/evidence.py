@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -66,6 +67,10 @@ class TrialFolder:
         """The stored verdict as JSON; None when the trial was cut off before it."""
         path = self.path / "verdict.json"
         return _load(path) if path.is_file() else None
+
+    def discard(self) -> None:
+        """Remove what a killed controller left of a boot, to boot it again."""
+        shutil.rmtree(self.path)
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         write_atomic(self.path / name, _json(content))

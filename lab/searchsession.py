@@ -1,0 +1,169 @@
+"""What `lab search` does, from its arguments to an exit code; and a run's wish for a search."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lab.board import Board
+from lab.config import LabConfig
+from lab.errors import UserError
+from lab.evidence import RunFolder
+from lab.files import short
+from lab.halving import DEFAULT, Score, Settings
+from lab.plan import Cell, cells
+from lab.process import cores
+from lab.search import RECORD, Machines, Outcome, Plan, cell_of, shortened
+from lab.search import search as course
+from lab.session import gathered, manifest
+from lab.supplies import Supplies
+from lab.terminal import Terminal
+from lab.trial import OwnMachine, Place
+from lab.verdict import Verdict
+from lab.xenhost import HostPlace, XenHost
+
+HEADINGS = ("settings", "boots", "windows", "hits", "hits/s", "hits/window")
+
+
+def search(config: LabConfig, plan: Plan) -> int:
+    """`lab search CELL`: 0, or 3 when nothing corrupted."""
+    cell = _cell(config, plan.cell)
+    config = shortened(config, plan)
+    terminal = Terminal()
+    supplies = gathered(config, [cell], terminal, [cell.id])
+    folder = RunFolder.create()
+    tried = [cell_of(cell, n, settings) for n, settings in enumerate(plan.candidates())]
+    folder.write("config.json", config.model_dump(mode="json"))
+    folder.write("plan.json", {"cells": [asdict(one) for one in tried]})
+    folder.write("manifest.json", manifest(supplies, f"lab search {plan.cell}"))
+    folder.write(RECORD, {"plan": asdict(plan), "candidates": plan.candidates(), "rounds": []})
+    return _told(_run(config, plan, tried, supplies, folder, terminal), folder, terminal)
+
+
+def resume(path: Path) -> int:
+    """`lab search --resume`: boots that have a verdict stay, the others are booted."""
+    folder = RunFolder.open(path)
+    if not (folder.path / RECORD).is_file():
+        raise UserError(f"{path}: is a run's folder, but no search's (it has no {RECORD})")
+    config = LabConfig.model_validate(folder.read("config.json"))
+    plan = Plan(**folder.read(RECORD)["plan"])
+    tried = [Cell(**one) for one in folder.plan()]
+    terminal = Terminal()
+    supplies = gathered(config, tried[:1], terminal, [])
+    if supplies.provenance()["kernels"] != folder.manifest()["supplies"]["kernels"]:
+        terminal.say("the kernel has changed since this search began: it cannot be resumed")
+        return Verdict.LAB_ERROR.exit_code
+    return _told(_run(config, plan, tried, supplies, folder, terminal), folder, terminal)
+
+
+def _run(
+    config: LabConfig,
+    plan: Plan,
+    tried: list[Cell],
+    supplies: Supplies,
+    folder: RunFolder,
+    terminal: Terminal,
+) -> Outcome:
+    terminal.say(
+        f"{plan.count} settings of {plan.cell}, {plan.total()} boots of {plan.seconds} s; "
+        f"evidence in {short(folder.path)}"
+    )
+    record = folder.read(RECORD) | {"rounds": []}
+
+    def tell(state: dict[str, Any]) -> None:
+        record["rounds"].append(state)
+        folder.write(RECORD, record)
+        terminal.say(f"round {state['round']}: {len(state['alive'])} settings, done")
+
+    # What the board would say of every boot is not the story here: `round 2: 6 settings` is.
+    board = Board()
+    try:
+        with _place(config, tried[0], supplies, folder, board) as (place, at_once):
+            machines = Machines(config, tried, supplies, folder, place, board, at_once)
+            found = course(plan, machines, tell)
+    finally:
+        folder.seal()
+    folder.write(RECORD, record | {"outcome": outcome_json(found)})
+    folder.seal()
+    return found
+
+
+@contextlib.contextmanager
+def _place(
+    config: LabConfig, cell: Cell, supplies: Supplies, folder: RunFolder, board: Board
+) -> Iterator[tuple[Place, int]]:
+    """Where the boots are, and how many at once."""
+    if not cell.nested:
+        yield OwnMachine(supplies, config.xen.args), cores()
+        return
+    host = XenHost(config, supplies, folder, board, threading.Event(), cell.xen)
+    try:
+        host.start()
+        yield HostPlace(host), config.host.guests_at_once
+    finally:
+        host.stop(False)
+
+
+def outcome_json(found: Outcome) -> dict[str, Any]:
+    """What search.json says at the end; `better` is the word that matters."""
+    return {
+        "better": found.better,
+        "winner": found.winner,
+        "settings": found.settings,
+        "comparison": asdict(found.comparison) if found.comparison else None,
+        "default_in_comparison": asdict(found.default),
+        "winner_in_comparison": asdict(found.best),
+        "scores": {str(one): asdict(score) for one, score in found.scores.items()},
+    }
+
+
+def words(settings: Settings) -> str:
+    """Settings as a person writes them."""
+    return " ".join(f"{key}={value}" for key, value in settings.items()) or "as they are"
+
+
+def row(name: str, score: Score) -> tuple[str, ...]:
+    """A line of the closing table."""
+    return (
+        name, str(score.boots), f"{score.windows:,}", f"{score.hits:,}",
+        f"{score.per_second:.1f}", f"{score.per_window:.3f}",
+    )  # fmt: skip
+
+
+def _told(found: Outcome, folder: RunFolder, terminal: Terminal) -> int:
+    tried: list[Settings] = folder.read(RECORD)["candidates"]
+    order = sorted(found.scores, key=lambda one: -found.scores[one].value)
+    terminal.say("")
+    terminal.rows(HEADINGS, [row(words(tried[one]), found.scores[one]) for one in order])
+    if not any(score.hits for score in found.scores.values()):
+        terminal.say("\nnothing corrupted, so nothing was learnt")
+        return Verdict.VACUOUS.exit_code
+    terminal.say("")
+    if found.winner == DEFAULT or found.comparison is None:
+        terminal.say("no settings did better than those in use")
+    else:
+        terminal.say("the best of the rounds against those in use, boots in turn, new seeds:")
+        both = [row(words(found.settings), found.best), row(words({}), found.default)]
+        terminal.rows(HEADINGS, both)
+        made = found.comparison
+        terminal.say(
+            f"\nahead in {made.wins} of {made.pairs} pairs; by luck alone that has the chance "
+            f"{made.chance:.3f}: {'better' if made.better else 'not shown to be better'}"
+        )
+    if found.better:
+        terminal.say("for lab.yaml, under stress.settings:")
+        for key, value in found.settings.items():
+            terminal.say(f"    {key}: {value}")
+    terminal.say(f"evidence  {short(folder.path)}")
+    return 0
+
+
+def _cell(config: LabConfig, wanted: str) -> Cell:
+    for cell in cells(config):
+        if cell.id == wanted:
+            return cell
+    raise UserError(f"there is no cell {wanted!r}; `lab plan` prints all of them")
