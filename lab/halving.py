@@ -19,8 +19,9 @@ DEFAULT = 0  # the candidate that changes nothing; never eliminated
 
 # What the program's settings may usefully be; the first of each is its default.
 SPACE: Mapping[str, tuple[int | str, ...]] = {
-    "openers": (3, 1, 2, 5),
-    "victims": (2, 3, 4),
+    "openers": (1, 2, 3),
+    "aim": (1, 0),
+    "victims": (2, 1, 3),
     "naps": (2, 3),
     "victim_us": (200, 30, 60, 100, 400),
     "opener_us": (0, 300),

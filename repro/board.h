@@ -23,6 +23,8 @@ struct board {
 	u32 attempts;             /* first FPU instructions about to be executed */
 	u32 windows;              /* ... and completed */
 	u32 inherited;            /* first uses of children whose parent had used the FPU */
+	u32 kicks;                /* aim=1: by children on their way to a window */
+	u32 aimed;                /* ... victims that then woke before its end */
 	u32 lost;                 /* opener children that ended by a signal, or fork failures */
 	u32 checks[ROLES];        /* by role */
 	u32 corruptions[ROLES];   /* failed checks, by role */

@@ -36,10 +36,14 @@ struct damage damage_for(const struct owner *owner, u32 files, bool inject)
 	return damage;
 }
 
-void check_load(struct check *check, const struct owner *owner, u32 files)
+void check_begin(struct check *check, const struct owner *owner, u32 files)
 {
 	check->owner = *owner;
 	check->want = patterns(owner, files);
+}
+
+void check_load(const struct check *check)
+{
 	registers_load(&check->want);
 }
 

@@ -36,7 +36,9 @@ struct check {
 	struct registers want;
 };
 
-void check_load(struct check *check, const struct owner *owner, u32 files);
+/* What will be loaded, in memory only. */
+void check_begin(struct check *check, const struct owner *owner, u32 files);
+void check_load(const struct check *check);
 /*
  * Stores the registers to memory first and compares afterwards. False, and the finding,
  * when one does not hold this owner's pattern.

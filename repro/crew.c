@@ -75,7 +75,8 @@ static void use_fpu(u32 files)
 	const struct owner nobody = { INJECTED, 1, 1 };
 	struct check check;
 
-	check_load(&check, &nobody, files);
+	check_begin(&check, &nobody, files);
+	check_load(&check);
 }
 
 static u32 victims(const struct crew *crew)

@@ -1,4 +1,5 @@
 /* opener.c - one window per child. */
+#include "aim.h"
 #include "random.h"
 #include "roles.h"
 #include "sys.h"
@@ -9,9 +10,12 @@ bool opener_check(const struct settings *settings, const struct owner *owner,
 	const bool opens = !settings->parent_fpu;
 	struct check check;
 
+	check_begin(&check, owner, settings->files);
+	if (settings_aim(settings))
+		aim_kick(board);
 	if (opens)
 		board_count(&board->attempts);
-	check_load(&check, owner, settings->files); /* the first FPU instruction of this process: the window */
+	check_load(&check); /* the first FPU instruction of this process: the window */
 	board_count(opens ? &board->windows : &board->inherited);
 	if (settings->hold_us)
 		sys_sleep(settings->hold_us);

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include "allocations.h"
+#include "idle.h"
 #include "record.h"
 #include "sys.h"
 #include "text.h"
@@ -108,10 +109,13 @@ static void put_end(const struct report *report)
 	for (u32 file = 0; file < FILES; file++)
 		record_number(&record, file_name((enum file)file),
 			      board_read(&board->corrupt_files[file]));
+	record_number(&record, "aimed", board_read(&board->aimed));
 	if (report->settings && report->settings->steady)
 		board_tally_record(&record, "steady", &board->tally[STEADY]);
-	if (report->settings && report->settings->halt)
+	if (report->settings && report->settings->halt) {
 		board_tally_record(&record, "halted", &board->tally[HALTED]);
+		record_number(&record, "halts", idle_calls(report->settings->victim_cpu));
+	}
 	record_number(&record, "pressed", board_read(&board->pressed));
 	record_write(&record);
 }

@@ -49,7 +49,7 @@ NORETURN static void run(const struct settings *settings, struct board *board, e
 {
 	struct settings quick = *settings;
 
-	quick.naps = 2;
+	quick.naps = 1;
 	quick.hold_us = 0;
 	for (u32 turn = 1; turn <= TURNS; turn++) {
 		const struct owner owner = { role, 1, turn };

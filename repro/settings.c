@@ -22,12 +22,13 @@ static const struct setting table[] = {
 	{ "seconds", AT(seconds), 1, 1000000, 12, NUMBER },
 	{ "windows", AT(windows), 0, 2000000000, 0, NUMBER },
 	{ "at_least", AT(at_least), 0, 2000000000, 0, NUMBER },
-	{ "openers", AT(openers), 0, 64, 3, NUMBER },
+	{ "openers", AT(openers), 0, 64, 1, NUMBER },
 	{ "victims", AT(victims), 0, 64, 2, NUMBER },
 	{ "opener_us", AT(opener_us), 0, 10000000, 0, NUMBER },
 	{ "hold_us", AT(hold_us), 0, 10000000, 0, NUMBER },
 	{ "victim_us", AT(victim_us), 1, 10000000, 200, NUMBER },
 	{ "files", AT(files), 0, 0, EVERY_FILE, FILE_LIST },
+	{ "aim", AT(aim), 0, 1, 1, NUMBER },
 	{ "naps", AT(naps), 1, 1000, 2, NUMBER },
 	{ "steady", AT(steady), 0, 64, 0, NUMBER },
 	{ "witness", AT(witness), 0, 1, 0, NUMBER },
@@ -53,6 +54,11 @@ void settings_default(struct settings *settings)
 	text_copy(settings->run, "none", sizeof(settings->run));
 	for (u32 i = 0; i < LENGTH(table); i++)
 		*field(settings, &table[i]) = table[i].standard;
+}
+
+bool settings_aim(const struct settings *settings)
+{
+	return settings->aim && !settings->halt;
 }
 
 static bool refuse(char reason[64], const char *why, const char *word)

@@ -20,6 +20,7 @@ struct settings {
 	u32 hold_us;      /* a child sleeps so long on its pattern; 0: it only yields */
 	u32 victim_us;    /* one nap of a victim, half to one and a half of it */
 	u32 files;        /* register files that are watched, a bit each */
+	u32 aim;          /* 1: victims are woken so as to wake inside windows; naps are left out */
 	u32 naps;         /* naps between a victim's load and its check */
 	u32 steady;       /* more victims, which use the FPU at every wake-up: naps = 1 */
 	u32 witness;      /* 1: only what the steady ones see is counted */
@@ -36,6 +37,8 @@ struct settings {
 };
 
 void settings_default(struct settings *settings);
+/* Whether victims are to be aimed: openers that are held back reach no window in time. */
+bool settings_aim(const struct settings *settings);
 /* One word. False, and why in `reason`, when it is no setting or not one of its values. */
 bool settings_word(struct settings *settings, const char *word, char reason[64]);
 /* All ` mmx.key=value` words of a kernel command line; other words are passed over. */

@@ -12,7 +12,7 @@ enum {
 	NR_SYSLOG = 103, NR_SETPGID = 109, NR_GETPPID = 110, NR_MKNOD = 133,
 	NR_SCHED_SETSCHEDULER = 144, NR_PRCTL = 157, NR_MOUNT = 165, NR_REBOOT = 169,
 	NR_SCHED_SETAFFINITY = 203, NR_SCHED_GETAFFINITY = 204, NR_CLOCK_GETTIME = 228,
-	NR_EXIT_GROUP = 231,
+	NR_FUTEX = 202, NR_EXIT_GROUP = 231,
 };
 #else
 enum {
@@ -22,7 +22,7 @@ enum {
 	NR_MUNMAP = 91, NR_SYSLOG = 103, NR_WAIT4 = 114, NR_UNAME = 122,
 	NR_SCHED_SETSCHEDULER = 156, NR_SCHED_YIELD = 158, NR_NANOSLEEP = 162,
 	NR_PRCTL = 172, NR_SCHED_SETAFFINITY = 241, NR_SCHED_GETAFFINITY = 242,
-	NR_EXIT_GROUP = 252, NR_CLOCK_GETTIME = 265,
+	NR_FUTEX = 240, NR_EXIT_GROUP = 252, NR_CLOCK_GETTIME = 265,
 };
 #endif
 
@@ -38,6 +38,8 @@ enum {
 	MAP_PRIVATE_ANONYMOUS = 0x22,
 	CLOCK_MONOTONIC = 1,
 	SYSLOG_READ_ALL = 3,
+	FUTEX_WAIT = 0,
+	FUTEX_WAKE = 1,
 	TCSBRK = 0x5409,
 	CONSOLE_NODE_MODE = 0020600,
 	CONSOLE_DEVICE = 5 << 8 | 1,
@@ -127,13 +129,29 @@ u64 sys_now(void)
 	return (u64)(unsigned long)now.seconds * 1000000 + (u32)now.nanoseconds / 1000;
 }
 
+static struct timespec span(u32 microseconds)
+{
+	return (struct timespec){ .seconds = (long)(microseconds / 1000000),
+				  .nanoseconds = (long)(microseconds % 1000000 * 1000) };
+}
+
 void sys_sleep(u32 microseconds)
 {
-	struct timespec left;
+	const struct timespec left = span(microseconds);
 
-	left.seconds = (long)(microseconds / 1000000);
-	left.nanoseconds = (long)(microseconds % 1000000 * 1000);
 	call(NR_NANOSLEEP, address(&left), 0, 0, 0, 0);
+}
+
+void sys_wait(const u32 *word, u32 value, u32 microseconds)
+{
+	const struct timespec longest = span(microseconds);
+
+	call(NR_FUTEX, address(word), FUTEX_WAIT, (long)value, address(&longest), 0);
+}
+
+void sys_wake(const u32 *word)
+{
+	call(NR_FUTEX, address(word), FUTEX_WAKE, 1, 0, 0);
 }
 
 void sys_yield(void)

@@ -30,6 +30,10 @@ void sys_unmap(void *where, u32 bytes);
 u64 sys_now(void);
 void sys_sleep(u32 microseconds);
 void sys_yield(void);
+/* Sleeps until sys_wake() on this shared word, unless it is not `value` any more. */
+void sys_wait(const u32 *word, u32 value, u32 microseconds);
+/* Wakes one sleeper. */
+void sys_wake(const u32 *word);
 
 /* Real-time, or with priority 0 the ordinary policy. Children inherit it. */
 bool sys_schedule(u32 priority);

@@ -1,4 +1,5 @@
 /* victim.c - hold a pattern across sleeps. */
+#include "aim.h"
 #include "idle.h"
 #include "random.h"
 #include "roles.h"
@@ -12,6 +13,8 @@ enum { SHORT_NAP = 5000 };
 
 struct nap {
 	const struct settings *settings;
+	struct board *board;
+	struct aim *aim; /* instead of naps; or NULL */
 	u32 naps, us;
 	bool halted; /* the vCPU halted in the last one, and it was short */
 };
@@ -33,7 +36,10 @@ static bool hold(struct nap *how, struct random *random, const struct owner *own
 {
 	struct check check;
 
-	check_load(&check, owner, how->settings->files);
+	check_begin(&check, owner, how->settings->files);
+	check_load(&check);
+	if (how->aim)
+		aim_nap(how->aim, how->board, random);
 	for (u32 left = how->naps; left--;)
 		nap(how, random);
 	return check_passes(&check, damage, finding);
@@ -43,7 +49,7 @@ bool victim_check(const struct settings *settings, const struct owner *owner,
 		  const struct damage *damage, struct finding *finding)
 {
 	struct random random = random_seeded(settings->seed, VICTIM, owner->serial);
-	struct nap how = { settings, settings->naps, 1, false };
+	struct nap how = { settings, NULL, NULL, settings->naps, 1, false };
 
 	return hold(&how, &random, owner, damage, finding);
 }
@@ -56,7 +62,8 @@ static void get_ready(struct board *board, const struct owner *owner, u32 files)
 {
 	struct check check;
 
-	check_load(&check, owner, files);
+	check_begin(&check, owner, files);
+	check_load(&check);
 	board_count(&board->ready);
 	while (!board_read(&board->go))
 		sys_sleep(1000);
@@ -65,13 +72,16 @@ static void get_ready(struct board *board, const struct owner *owner, u32 files)
 void victim_run(const struct settings *settings, struct board *board, u32 id)
 {
 	const bool steady = id > settings->victims;
-	const u32 naps = steady ? 1 : settings->naps;
+	const bool aims = settings_aim(settings) && !steady;
+	const u32 naps = steady ? 1 : aims ? 0 : settings->naps;
+	struct aim aim = aim_begun();
 	struct random random = random_seeded(settings->seed, VICTIM, id);
 	struct owner owner = { VICTIM, id, 0 };
 
 	get_ready(board, &owner, settings->files);
 	for (;;) {
-		struct nap how = { settings, naps, settings->victim_us, false };
+		struct nap how = { settings, board, aims ? &aim : NULL, naps,
+				   settings->victim_us, false };
 		struct finding finding = { .complete = 0 };
 		struct damage damage;
 		bool passes;

@@ -50,14 +50,14 @@ def of(records: list[tuple[str, Fields]], kind: str) -> list[Fields]:
 
 
 def test_a_short_run_is_clean_and_says_what_it_did(program: Path) -> None:
-    code, records = run(program, "run=n0nce", "seconds=2", "seed=7", *ANYWHERE)
+    code, records = run(program, "run=n0nce", "seconds=4", "seed=7", *ANYWHERE)
     kinds = [kind for kind, _ in records]
     assert kinds[:5] == ["start", "env", "selftest", "selftest", "sched"]
     assert kinds[-3:] == ["end"] * 3
     assert "progress" in kinds
     assert "corrupt" not in kinds
     start, env, end = records[0][1], records[1][1], records[-1][1]
-    assert (start["run"], start["seed"], start["seconds"]) == ("n0nce", "7", "2")
+    assert (start["run"], start["seed"], start["seconds"]) == ("n0nce", "7", "4")
     assert program.name.endswith(start["arch"])
     assert env["release"]
     # A stock kernel of today switches eagerly: it has no window, and the program knows.
@@ -160,6 +160,16 @@ def test_only_the_steady_victims_are_heard_as_witnesses(program: Path) -> None:
     assert found
     assert {(f["role"], f["id"]) for f in found} <= {("victim", "2"), ("victim", "3")}
     assert records[-1][1]["opener_checks"] == "0"
+
+
+def test_victims_aim_at_windows(program: Path) -> None:
+    """On any kernel: what is learnt are the counts of windows begun and completed."""
+    _, records = run(program, "seconds=3", "opener_cpu=0", "victim_cpu=0", "prio=0")
+    end = records[-1][1]
+    assert int(end["windows"]) > 0
+    assert int(end["victim_checks"]) > int(end["windows"]) // 10
+    _, records = run(program, "seconds=1", "aim=0", *ANYWHERE)
+    assert records[-1][1]["aimed"] == "0"
 
 
 def test_steady_victims_are_counted_by_themselves(program: Path) -> None:
