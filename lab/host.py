@@ -98,6 +98,11 @@ class NestedHost:
         """False for a host that a killed controller left."""
         return bool(self._state().get("kept"))
 
+    @property
+    def held(self) -> bool:
+        """Whether this process has the host's folder."""
+        return self._lock is not None
+
     def stop(self) -> None:
         """End the host, whoever started it; nothing happens when none runs."""
         self._hold()

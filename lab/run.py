@@ -24,7 +24,7 @@ from lab.stopping import Asked, Rule, calibration
 from lab.supplies import Supplies
 from lab.trial import OwnMachine, Place, run_trial
 from lab.verdict import Verdict, exit_code
-from lab.xenhost import HostPlace, XenHost
+from lab.xenhost import HostPlace, XenHost, guests_at_once
 
 
 @dataclass
@@ -134,7 +134,7 @@ class Run:
         host = XenHost(self.config, self.supplies, self.folder, self.board, self.stop, xen)
         try:
             host.start()
-            with ThreadPoolExecutor(self.config.host.guests_at_once) as pool:
+            with ThreadPoolExecutor(guests_at_once(self.config)) as pool:
                 place = HostPlace(host)
                 list(pool.map(lambda cell: self._cell(cell, place, self._rule(cell)), cells))
             host.collect()

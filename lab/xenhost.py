@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from lab.trial import Assignment
 
 ROW = "Xen host"
+_DOM0_AND_XEN_MIB = 1024 + 64  # seen: 1057 of 3071 MiB are not free
+_PER_GUEST_MIB = 32
 
 
 def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedHost:
@@ -51,6 +53,19 @@ def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedH
             resume=config.host.resume,
         )
     )
+
+
+def guests_at_once(config: LabConfig) -> int:
+    """As many as lab.yaml asks for; on a nested host no more than its memory and processors hold.
+
+    dom0 and Xen keep their parts, and Xen needs a little for each guest besides its memory.
+    """
+    host = config.host
+    if host.kind == "real":
+        return host.guests_at_once
+    room = host.memory_mib - _DOM0_AND_XEN_MIB
+    fitting = room // (config.guests.memory_mib + _PER_GUEST_MIB)
+    return max(1, min(host.guests_at_once, host.vcpus, fitting))
 
 
 @dataclass
@@ -146,7 +161,7 @@ class XenHost:
 
     def stop(self, keep: bool) -> None:
         """End a nested host unless somebody asked to keep it; its console stays in the run."""
-        if self._nested is not None:
+        if self._nested is not None and self._nested.held:  # not one that another lab uses
             self._keep_console()
             if keep:
                 self._nested.keep()

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,16 @@ from lab.files import PROJECT
 from tests.integration.test_lab import lab, outcomes, run_folder
 
 pytestmark = pytest.mark.boots
+PAIR = ("pv-control-bad", "pv-control-bad~other")
+TWO = """\
+host: {guests_at_once: 2}
+kernels: {control-bad: {control: bad}}
+stress: {stop: first}
+variations: {other: {settings: {naps: 1}}}
+matrix: {guests: [pv], include: [pv-control-bad~other]}
+trials: 1
+expect: {corrupts: ["pv-*"]}
+"""
 
 
 def probe(name: str) -> list[str]:
@@ -69,6 +80,30 @@ def test_a_host_is_resumed_from_its_saved_state_and_else_booted() -> None:
     assert any("does not come back" in line for line in said)
     assert "did booted, resumed, saved" in said
     assert probe("resumed")[0] == "did resumed"
+
+
+def test_guests_side_by_side_have_a_console_and_a_verdict_each(tmp_path: Path) -> None:
+    config = tmp_path / "two.yaml"
+    config.write_text(TWO)
+    done = lab("run", "-c", str(config))
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = run_folder(done.stdout)
+    found = outcomes(folder)
+    assert {found[cell]["verdict"] for cell in PAIR} == {"CORRUPTS"}
+    for cell in PAIR:
+        own, other = (_nonce(folder, name) for name in (cell, *(c for c in PAIR if c != cell)))
+        console = (folder / "cells" / cell / "1" / "console.log").read_text(errors="replace")
+        assert own in console
+        assert other not in console
+    lines = done.stdout.splitlines()
+    booting = [n for n, line in enumerate(lines) if line.endswith("booting")]
+    decided = [n for n, line in enumerate(lines) if "CORRUPTS: " in line]
+    assert booting[1] < decided[0]  # both ran before either was done
+
+
+def _nonce(folder: Path, cell: str) -> str:
+    facts = json.loads((folder / "cells" / cell / "1" / "trial.json").read_text())
+    return str(facts["nonce"])
 
 
 def test_a_dom0_that_panics_is_told_at_once() -> None:
