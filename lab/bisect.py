@@ -43,6 +43,7 @@ class Answer:
     parent: str = ""
     why: tuple[str, ...] = ()
     among: tuple[str, ...] = ()  # undecided: the commits that it could be
+    name: str = ""  # of a prebuilt kernel, whose commit is of our making
 
 
 @dataclass
@@ -146,7 +147,9 @@ class Bisect:
             if isinstance(wanted, Found):
                 self.say(f"git: {self.named(wanted.commit)} is the first {question.new_term} one")
                 parents = self.repo.parents(wanted.commit)
-                return Answer("suspected", wanted.commit, parents[0] if parents else "")
+                name = self.kernels.label(wanted.commit) if self.order.prebuilt else ""
+                parent = parents[0] if parents else ""
+                return Answer("suspected", wanted.commit, parent, name=name)
             if isinstance(wanted, Undecided):
                 return Answer("undecided", why=(wanted.reason,), among=wanted.commits)
             self._test(wanted)

@@ -42,10 +42,11 @@ def headline(order: Order, answer: Answer | None) -> str:
     what = "fixed it" if order.question.find_fix else "brought it in"
     if answer is None:
         return "under way, or cut off"
+    culprit = answer.name or answer.culprit
     if answer.status == "confirmed":
-        return f"{answer.culprit} {what}: confirmed"
+        return f"{culprit} {what}: confirmed"
     if answer.status == "suspected":
-        return f"{answer.culprit} {what}: suspected, {'; '.join(answer.why)}"
+        return f"{culprit} {what}: suspected, {'; '.join(answer.why)}"
     if answer.status == "undecided":
         return f"undecided: {'; '.join(answer.why)}"
     return f"nothing was bisected: {'; '.join(answer.why)}"

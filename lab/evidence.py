@@ -40,9 +40,13 @@ class TrialFolder:
 
     def open(self, facts: TrialFacts, command: dict[str, Any]) -> None:
         """Before the boot: what will be tried, exactly."""
-        self.path.mkdir(parents=True)
-        self._write("trial.json", asdict(facts))
-        self._write("command.json", command)
+        # Whole or absent: a trial's folder without its facts could not be read again.
+        scratch = self.path.with_name(f".{self.path.name}.opening")
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        write_atomic(scratch / "trial.json", _json(asdict(facts)))
+        write_atomic(scratch / "command.json", _json(command))
+        scratch.rename(self.path)
 
     def ended(self, ending: Ending) -> None:
         self._write("ended.json", asdict(ending))

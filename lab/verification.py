@@ -53,6 +53,8 @@ def verify(path: Path) -> int:
     from lab.terminal import Terminal
 
     run = RunFolder.open(path)
+    if run.manifest().get("bisect"):
+        return _verify_all(run)
     cells, differences = rederive(run)
     problems = run.tampered() + differences
     terminal = Terminal()
@@ -64,3 +66,24 @@ def verify(path: Path) -> int:
     hashes = len(run.hashes())
     terminal.say(f"verified: {hashes} files unchanged, {len(cells)} cells derived again alike")
     return exit_code([(c.verdict, c.cell.expect) for c in cells if c.verdict is not None])
+
+
+def _verify_all(bisect: RunFolder) -> int:
+    """A bisect's sessions: each is a run of its own. What stopped it is left out."""
+    from lab.terminal import Terminal
+
+    terminal = Terminal()
+    problems, checked = [], 0
+    for path in sorted((bisect.path / "steps").iterdir()):
+        if not (path / "manifest.json").is_file() or ".stopped" in path.name:
+            continue  # a commit that did not build has no session
+        session = RunFolder.open(path)
+        found = session.tampered() + rederive(session)[1]
+        problems += [f"{path.name}: {problem}" for problem in found]
+        checked += 1
+    for problem in problems:
+        terminal.say(f"DOES NOT HOLD: {problem}")
+    if problems:
+        return Verdict.LAB_ERROR.exit_code
+    terminal.say(f"verified: {checked} sessions unchanged, their verdicts derived again alike")
+    return 0

@@ -171,12 +171,18 @@ class Bench:
 
 
 def bisect_of(
-    question: Question, repo: BisectRepo, kernels: Kernels, lab: FakeLab, tmp: Path, said: list[str]
+    question: Question,
+    repo: BisectRepo,
+    kernels: Kernels,
+    lab: FakeLab,
+    tmp: Path,
+    said: list[str],
+    prebuilt: bool,
 ) -> Bisect:
     """A bisect of whatever kernels, in a new folder."""
     folder = RunFolder.create(tmp / "results")
     folder.write("manifest.json", {"format": FORMAT})
-    return _bisect(folder, question, repo, kernels, lab, said)
+    return _bisect(folder, question, repo, kernels, lab, said, prebuilt)
 
 
 def _bisect(
@@ -186,9 +192,10 @@ def _bisect(
     kernels: Kernels,
     lab: FakeLab,
     said: list[str],
+    prebuilt: bool = False,
 ) -> Bisect:
     config = parse(CONFIG, folder.path / "lab.yaml")
-    order = Order("the tree", "good", "bad", question, "dom0", "", False, "gcc", "lab bisect")
+    order = Order("the tree", "good", "bad", question, "dom0", "", prebuilt, "gcc", "lab bisect")
     folder.write("bisect.json", order.as_json())
     sessions = Sessions(config, Kind.parse("dom0", config), lab, ("dom0-known",))
     journal, order = Journal.open(folder.path)

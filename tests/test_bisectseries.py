@@ -86,9 +86,10 @@ def test_a_series_is_bisected_without_building(folder: Path, tmp_path: Path) -> 
     said: list[str] = []
     lab = FakeLab(state=lambda text: text.split()[-1])
     question = Question(commits[4], commits[0], find_fix=True)
-    work = bisect_of(question, repo, SeriesKernels(repo), lab, tmp_path, said)
+    work = bisect_of(question, repo, SeriesKernels(repo), lab, tmp_path, said, prebuilt=True)
     answer = work.run()
     assert (answer.status, answer.culprit) == ("confirmed", commits[4])
     assert not any("built in" in text for text in said)
     page = (tmp_path / "results" / "latest" / "summary.md").read_text()
     assert "4.2.0 (vmlinuz-4.2.0)" in page
+    assert "vmlinuz-4.2.0 fixed it: confirmed" in page
