@@ -24,7 +24,7 @@ from lab.supplies import Supplies
 from lab.terminal import Terminal
 from lab.trial import OwnMachine, Place
 from lab.verdict import Verdict
-from lab.xenhost import HostPlace, XenHost
+from lab.xenhost import HostPlace, XenHost, guests_at_once
 
 HEADINGS = ("settings", "boots", "windows", "hits", "hits/s", "hits/window")
 
@@ -103,7 +103,7 @@ def _place(
     host = XenHost(config, supplies, folder, board, threading.Event(), cell.xen)
     try:
         host.start()
-        yield HostPlace(host), config.host.guests_at_once
+        yield HostPlace(host), guests_at_once(config)
     finally:
         host.stop(False)
 
