@@ -114,6 +114,11 @@ class StressConfig(Model):
     settings: Settings = Field(
         default_factory=dict, description="Further settings by the program's own names."
     )
+    search: bool = Field(
+        False,
+        description="Before a run, search the settings that corrupt soonest on its control's "
+        "kernel (`lab search`), once for each kernel; what `settings` says has precedence.",
+    )
 
     _settings = field_validator("settings")(_check_settings)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lab.board import Board
 from lab.config import LabConfig
 from lab.errors import UserError
 from lab.evidence import RunFolder
-from lab.files import short
+from lab.files import cache_dir, sha256, sha256_of, short, write_atomic
 from lab.halving import DEFAULT, Score, Settings
 from lab.plan import Cell, cells
 from lab.process import cores
@@ -26,22 +27,31 @@ from lab.trial import OwnMachine, Place
 from lab.verdict import Verdict
 from lab.xenhost import HostPlace, XenHost, guests_at_once
 
+# What a run takes the time for: 22 boots in the rounds, 12 to compare.
+SHORT = Plan(cell="", seed=1, count=8, boots=1, pairs=6, seconds=5)
 HEADINGS = ("settings", "boots", "windows", "hits", "hits/s", "hits/window")
 
 
 def search(config: LabConfig, plan: Plan) -> int:
     """`lab search CELL`: 0, or 3 when nothing corrupted."""
     cell = _cell(config, plan.cell)
-    config = shortened(config, plan)
     terminal = Terminal()
     supplies = gathered(config, [cell], terminal, [cell.id])
+    folder, outcome = _searched(config, cell, plan, supplies, terminal)
+    return _told(outcome, folder, terminal)
+
+
+def _searched(
+    config: LabConfig, cell: Cell, plan: Plan, supplies: Supplies, terminal: Terminal
+) -> tuple[RunFolder, Outcome]:
+    config = shortened(config, plan)
     folder = RunFolder.create()
     tried = [cell_of(cell, n, settings) for n, settings in enumerate(plan.candidates())]
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(one) for one in tried]})
     folder.write("manifest.json", manifest(supplies, f"lab search {plan.cell}"))
     folder.write(RECORD, {"plan": asdict(plan), "candidates": plan.candidates(), "rounds": []})
-    return _told(_run(config, plan, tried, supplies, folder, terminal), folder, terminal)
+    return folder, _run(config, plan, tried, supplies, folder, terminal)
 
 
 def resume(path: Path) -> int:
@@ -58,6 +68,44 @@ def resume(path: Path) -> int:
         terminal.say("the kernel has changed since this search began: it cannot be resumed")
         return Verdict.LAB_ERROR.exit_code
     return _told(_run(config, plan, tried, supplies, folder, terminal), folder, terminal)
+
+
+def tuned(config: LabConfig, chosen: list[Cell]) -> LabConfig:
+    """`stress.search`: the configuration with the settings found for the run's control.
+
+    One search for a kernel, guest kind, stress program and emulator; its outcome is remembered.
+    All cells get these settings: a clean cell is measured by how its control corrupted.
+    """
+    controls = sorted((c for c in chosen if c.is_control), key=lambda c: c.nested)
+    if not controls:
+        raise UserError("stress.search: the run has no cell that is expected to corrupt")
+    found = _remembered(config, controls[0])
+    settings = {**found, **config.stress.settings}
+    stress = config.stress.model_copy(update={"settings": settings, "search": False})
+    return config.model_copy(update={"stress": stress})
+
+
+def _remembered(config: LabConfig, cell: Cell) -> Settings:
+    terminal = Terminal()
+    supplies = gathered(config, [cell], terminal, [cell.id])
+    kernel = supplies.kernels[cell.kernel].kernel
+    key = sha256_of(
+        sha256(kernel.image), sha256(supplies.program), cell.guest, cell.args,
+        supplies.accel.name, json.dumps(config.stress.settings, sort_keys=True),
+    )  # fmt: skip
+    path = cache_dir() / "search" / f"{key[:16]}.json"
+    if not path.is_file():
+        plan = replace(SHORT, cell=cell.id)
+        folder, outcome = _searched(config, cell, plan, supplies, terminal)
+        _told(outcome, folder, terminal)
+        found = outcome.settings if outcome.better else {}
+        path.parent.mkdir(exist_ok=True)
+        content = {"cell": cell.id, "settings": found, "evidence": str(folder.path)}
+        write_atomic(path, json.dumps(content, indent=1) + "\n")
+    kept: dict[str, Any] = json.loads(path.read_text())
+    settings: Settings = kept["settings"]
+    terminal.say(f"settings searched on {kept['cell']}: {words(settings)} ({kept['evidence']})")
+    return settings
 
 
 def _run(

@@ -37,6 +37,11 @@ def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repea
     """`lab run`: a new run's folder, all its cells, the closing table."""
     terminal = Terminal()
     chosen = select(cells(config), wanted)
+    if config.stress.search:
+        from lab.searchsession import tuned
+
+        config = tuned(config, chosen)
+        chosen = select(cells(config), wanted)
     began = time.monotonic()
     supplies = gathered(config, chosen, terminal, [name for name in wanted if "*" not in name])
     folder = RunFolder.create()

@@ -41,7 +41,7 @@ class Simulated:
 
 def course(chances: dict[int, float], seed: int = 1) -> tuple[Outcome, Simulated]:
     boots = Simulated(chances, seed)
-    return search(PLAN, boots, lambda state: None), boots
+    return search(PLAN, boots, lambda _: None), boots
 
 
 def test_it_finds_settings_that_are_three_times_as_good() -> None:
@@ -188,3 +188,24 @@ def test_a_crash_ends_the_search_and_says_where(
     monkeypatch.setattr("lab.search.run_trial", lambda *_: TrialVerdict(Verdict.CRASHED, "it died"))
     with pytest.raises(LabError, match="dom0-mine~s03, boot 2: CRASHED: it died"):
         machines(RunFolder.create(tmp_path), tmp_path / "lab.yaml")([(3, 2)])
+
+
+def test_a_run_may_ask_for_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user sets has precedence over what was found; without a control there is none."""
+    from lab import searchsession
+    from lab.errors import UserError
+    from lab.plan import cells
+
+    monkeypatch.setattr(searchsession, "_remembered", lambda *_: {"openers": 2, "victims": 3})
+    text = """
+kernels: {mine: {image: bzImage}}
+matrix: {guests: [dom0, native]}
+stress: {search: true, settings: {victims: 1}}
+expect: {corrupts: [dom0-mine]}
+"""
+    config = parse(text, tmp_path / "lab.yaml")
+    tuned = searchsession.tuned(config, cells(config))
+    assert tuned.stress.settings == {"openers": 2, "victims": 1}
+    assert all(cell.settings == {"openers": 2, "victims": 1} for cell in cells(tuned))
+    with pytest.raises(UserError, match="no cell that is expected to corrupt"):
+        searchsession.tuned(config, [cell for cell in cells(config) if not cell.is_control])
