@@ -51,7 +51,7 @@ def build(
     terminal.say(f"image     {found.kernel.image} ({found.image.version})")
     terminal.say(f"symbols   {found.kernel.vmlinux}")
     for edit in provenance["fixups"]:
-        terminal.say(f"fix-up    {edit} (lab/fixups.py says why)")
+        terminal.say(f"fix-up    {edit} (lab/fixuptable.py says why)")
     terminal.say("again, by hand:")
     for line in provenance["repeat"]:
         terminal.say(f"  {line}")
