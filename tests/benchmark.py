@@ -65,7 +65,10 @@ def lab(*words: str) -> tuple[Lines, float]:
         assert process.stdout is not None
         lines = [(time.monotonic() - began, line.rstrip()) for line in process.stdout]
     if process.returncode != 0:
-        raise SystemExit(f"lab {' '.join(words)} failed:\n" + "\n".join(one for _, one in lines))
+        raise SystemExit(
+            f"lab {' '.join(words)} failed ({process.returncode}):\n"
+            + "\n".join(one for _, one in lines)
+        )
     return lines, time.monotonic() - began
 
 
@@ -135,12 +138,14 @@ def main() -> None:
     lab("run", DOM0, "--trials", "1")  # nothing is measured that is done but once
     figures = Figures()
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    for number in range(1, args.rounds + 1):
-        own_machine(figures, supplies)
-        if not args.no_host:
-            xen_host(figures, cold=not args.warm)
-        print(f"round {number} of {args.rounds} done, load {os.getloadavg()[0]:.1f}", flush=True)
-    figures.show()
+    try:
+        for number in range(1, args.rounds + 1):
+            own_machine(figures, supplies)
+            if not args.no_host:
+                xen_host(figures, cold=not args.warm)
+            print(f"round {number} of {args.rounds}, load {os.getloadavg()[0]:.1f}", flush=True)
+    finally:
+        figures.show()
     print(f"\nlab run / plain QEMU: {figures.median(VERDICT) / figures.median(QEMU):.2f} (1.5)")
     if not args.no_host and not args.warm:
         share = figures.median(RESUME) / figures.median(COLD)
