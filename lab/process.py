@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 
-_ERROR = re.compile(r"(?i)(\berror\b|\*\*\*|^E: |fatal:|cannot |no such file|no space left)")
+_ERROR = re.compile(r"(?i)(\berror\b|\*\*\*|^E: |fatal:|cannot |can't |no such file|no space left)")
 
 
 def first_error(output: str) -> str:
