@@ -38,8 +38,9 @@ def _check_name(name: str) -> str:
 STRESS_SETTINGS = (
     "openers", "victims", "opener_us", "hold_us", "victim_us", "naps", "prio", "pressure",
     "opener_cpu", "victim_cpu", "parent_fpu", "steady", "witness",
-    "opener_prio", "halt",
+    "opener_prio", "halt", "aim", "files",
 )  # fmt: skip
+_FILES = {"mmx", "x87", "sse"}  # register files that are watched
 _PLACES = ("any", "spread")  # besides a vCPU's number
 Settings = dict[str, int | str]
 
@@ -48,7 +49,10 @@ def _check_settings(value: Settings) -> Settings:
     for key, given in value.items():
         if key not in STRESS_SETTINGS:
             raise ValueError(_unknown(key, STRESS_SETTINGS))
-        if isinstance(given, str):
+        if key == "files":
+            if not (isinstance(given, str) and set(given.split(",")) <= _FILES):
+                raise ValueError(f"files should name some of {', '.join(sorted(_FILES))}")
+        elif isinstance(given, str):
             if not (key.endswith("_cpu") and given in _PLACES):
                 raise ValueError(f"{key} should be a number, not {given!r}")
         elif not 0 <= given < 2**31:
