@@ -96,7 +96,7 @@ def test_guests_side_by_side_have_a_console_and_a_verdict_each(tmp_path: Path) -
         assert own in console
         assert other not in console
     lines = done.stdout.splitlines()
-    booting = [n for n, line in enumerate(lines) if line.endswith("booting")]
+    booting = [n for n, line in enumerate(lines) if " booting" in line]
     decided = [n for n, line in enumerate(lines) if "CORRUPTS: " in line]
     assert booting[1] < decided[0]  # both ran before either was done
 
