@@ -107,6 +107,8 @@ def history(mark: str) -> History:
     rebuild only what differs.
     """
     tree = _repository()
+    if (tree / "BISECT_LOG").exists():  # of a test that was killed
+        _git(tree, "bisect", "reset")
     core = _git(tree, "show", f"base:{CORE}") + f"/* {mark} */\n"
     assert core.count("state=fixed") == 1
     core = core.replace("state=fixed", "state=unsaid")
