@@ -43,7 +43,7 @@ def outcomes(folder: Path) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def matrix() -> tuple[subprocess.CompletedProcess[str], Path]:
     """Both control kernels in all five kinds."""
-    done = lab("run", "*-control-*")
+    done = lab("run", "-c", "tests/integration/matrix.yaml")
     print(done.stdout, done.stderr)
     return done, run_folder(done.stdout)
 
