@@ -23,10 +23,16 @@ XEN_ARGS = "x2apic=0"  # Xen must not ask for what the processor no longer has
 LINUX_ARGS = "norandmaps nokaslr"
 
 
+# Where every instruction takes the same time, victims that aim fall into step with the openers
+# and miss every window (seen: none hit in 10,655). One register file is enough to follow.
+_SETTINGS: dict[str, int | str] = {"aim": 0, "openers": 3, "files": "mmx"}
+
+
 def configured(config: LabConfig, shift: int = SHIFT) -> LabConfig:
-    """The configuration for deterministic boots."""
+    """The configuration for deterministic boots; what the user set in it stays."""
     host = config.host.model_copy(update={"accelerator": "tcg"})
-    return config.model_copy(update={"host": host, "icount": shift})
+    stress = config.stress.model_copy(update={"settings": _SETTINGS | config.stress.settings})
+    return config.model_copy(update={"host": host, "stress": stress, "icount": shift})
 
 
 def options(shift: int) -> list[str]:
