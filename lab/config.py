@@ -138,13 +138,13 @@ class ConfidenceConfig(Model):
         10, ge=1, description="... one that corrupts this many times less often than the control."
     )
     control_boots: int = Field(
-        5, ge=2, le=1000, description="Fresh boots of a control that others are measured by."
+        8, ge=2, le=1000, description="Fresh boots of a control that others are measured by."
     )
     control_hits: int = Field(
         40, ge=1, description="Each of them until so many windows had a failed check."
     )
     max_boots: int = Field(
-        12, ge=1, le=1000, description="Fresh boots of a cell at most; then it proves too little."
+        20, ge=1, le=1000, description="Fresh boots of a cell at most; then it proves too little."
     )
 
 

@@ -183,7 +183,7 @@ def test_silence_that_is_not_sure_enough_gets_more_boots(tmp_path: Path) -> None
 
     work.lab._cell = unsure  # type: ignore[method-assign]
     assert work.bisect().run().culprit == commits[2]
-    assert asked == [(6, 12), (10, 18), (14, 24)]
+    assert asked == [(9, 20), (13, 30), (17, 40)]
     assert Journal(work.folder).steps()[2].mark is Mark.GOOD
 
 
