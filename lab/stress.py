@@ -27,6 +27,7 @@ def settings(
         "seconds": str(stress.seconds),
         "windows": str(asked.windows),
         "at_least": str(stress.min_windows),
+        "checks": str(stress.min_checks),
         "stop": str(asked.stop),
         **{key: str(value) for key, value in cell.settings.items()},
     }

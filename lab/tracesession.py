@@ -31,7 +31,7 @@ _EARLIER = 0.002  # seconds
 # processor makes it longer beside the victims' naps: 32 ns an instruction, and enough windows.
 _NATIVE_SHIFT = 5
 _NATIVE_WINDOWS = 600
-_REPLACED = ("mmx.windows=", "mmx.at_least=", "mmx.stop=", "mmx.seconds=")
+_REPLACED = ("mmx.windows=", "mmx.at_least=", "mmx.checks=", "mmx.stop=", "mmx.seconds=")
 
 
 def trace(path: Path, output: str | None, vmlinux: Path | None) -> int:

@@ -30,15 +30,24 @@ static bool ends(struct run *run, const char *status, const char *reason)
 	return true;
 }
 
-/* Microseconds; a guest whose openers come to run rarely gets more of them. */
-static u64 length(const struct run *run)
+/* Whether more time can bring the windows or the checks that are still missing. */
+static bool lacks(const struct run *run)
 {
 	const struct settings *settings = run->settings;
-	const u64 asked = (u64)settings->seconds * SECOND;
-	const bool hope = settings->openers && !settings->parent_fpu;
+	const struct board *board = run->board;
+	const bool opens = settings->openers && !settings->parent_fpu;
+	const bool checks = settings->openers || settings->victims;
 
-	return hope && board_read(&run->board->windows) < settings->at_least ? asked * PATIENCE :
-									       asked;
+	return (opens && board_read(&board->windows) < settings->at_least) ||
+	       (checks && board_checks(board) < settings->checks);
+}
+
+/* Microseconds; a guest whose openers or victims come to run rarely gets more of them. */
+static u64 length(const struct run *run)
+{
+	const u64 asked = (u64)run->settings->seconds * SECOND;
+
+	return lacks(run) ? asked * PATIENCE : asked;
 }
 
 static bool over(struct run *run, u64 now)
@@ -49,7 +58,8 @@ static bool over(struct run *run, u64 now)
 		return ends(run, "error", "role_ended");
 	if (settings->stop && board_read(&run->board->hits) >= settings->stop)
 		return ends(run, "stopped", "corruption");
-	if (settings->windows && board_read(&run->board->windows) >= settings->windows)
+	if (settings->windows && board_read(&run->board->windows) >= settings->windows &&
+	    !lacks(run))
 		return ends(run, "ok", "windows");
 	if (report_since(&run->report, now) >= length(run))
 		return ends(run, "ok", "time");

@@ -14,6 +14,7 @@ struct settings {
 	u32 seconds;      /* the run ends then at the latest */
 	u32 windows;      /* ... or after so many first FPU uses; 0: no such limit */
 	u32 at_least;     /* with fewer first FPU uses it goes on, up to PATIENCE times as long */
+	u32 checks;       /* ... and with fewer checks of all roles, also past `windows` */
 	u32 openers;      /* parents that fork one FPU-using child after the other */
 	u32 victims;      /* tasks that hold patterns in registers across sleeps */
 	u32 opener_us;    /* pause between two children of an opener; 0: none */

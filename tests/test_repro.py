@@ -143,6 +143,14 @@ def test_it_stops_after_so_many_windows(program: Path) -> None:
     assert int(end["attempts"]) >= int(end["windows"])
 
 
+def test_it_goes_on_past_its_windows_for_the_checks_it_needs(program: Path) -> None:
+    words = ("windows=5", "checks=3000", "seconds=30", *ANYWHERE)
+    _, records = run(program, *words)
+    end = records[-1][1]
+    assert end["reason"] == "windows"
+    assert int(end["victim_checks"]) + int(end["opener_checks"]) >= 3000
+
+
 def test_openers_whose_parent_used_the_fpu_open_no_window(program: Path) -> None:
     code, records = run(program, "parent_fpu=1", "seconds=1", *ANYWHERE)
     assert code == VACUOUS
