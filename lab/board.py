@@ -26,11 +26,19 @@ class Row:
     began: float | None = None  # when it left waiting
     ended: float | None = None
     usual: float | None = None  # seconds that it took last time, where known
-    windows: int = 0
-    corruptions: int = 0
+    counted: dict[int, tuple[int, int]] = field(default_factory=dict)  # of each boot
     verdict: Verdict | None = None
     as_expected: bool | None = None
     reason: str = ""
+
+    @property
+    def windows(self) -> int:
+        """Of all its boots so far."""
+        return sum(windows for windows, _ in self.counted.values())
+
+    @property
+    def corruptions(self) -> int:
+        return sum(corruptions for _, corruptions in self.counted.values())
 
     @property
     def seconds(self) -> float:
@@ -57,8 +65,10 @@ class Board:
         with self._lock:
             self._rows.setdefault(name, Row(name, usual=usual))
 
-    def state(self, name: str, state: str) -> None:
-        """A new state, in a few words; repeated ones are not news."""
+    def state(self, name: str, state: str, boot: int | None = None) -> None:
+        """A new state, in a few words; repeated ones are not news. Boots may be side by side."""
+        if boot is not None:
+            state = f"boot {boot}: {state}"
         with self._lock:
             row = self._rows.setdefault(name, Row(name))
             if row.state == state:
@@ -68,11 +78,12 @@ class Board:
             self._rows[name] = row
         self._tell(row, state)
 
-    def counts(self, name: str, windows: int, corruptions: int) -> None:
+    def counts(self, name: str, windows: int, corruptions: int, boot: int = 1) -> None:
+        """What one boot has counted so far."""
         with self._lock:
             row = self._rows[name]
             first = corruptions and not row.corruptions
-            row = replace(row, windows=windows, corruptions=corruptions)
+            row = replace(row, counted={**row.counted, boot: (windows, corruptions)})
             self._rows[name] = row
         if first:
             self._tell(row, f"corruption seen after {row.seconds:.1f} s")

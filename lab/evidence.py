@@ -35,6 +35,10 @@ class TrialFolder:
         self.path = path
 
     @property
+    def number(self) -> int:
+        return int(self.path.name)
+
+    @property
     def console(self) -> Path:
         return self.path / "console.log"
 
@@ -129,6 +133,10 @@ class RunFolder:
         folder = self.path / "cells" / cell
         names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
         return [self.trial(cell, n) for n in sorted(int(n) for n in names if n.isdigit())]
+
+    def last_trial(self, cell: str) -> int:
+        """The number of a cell's newest trial; 0 when there is none."""
+        return max((trial.number for trial in self.trials(cell)), default=0)
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         write_atomic(self.path / name, _json(content))

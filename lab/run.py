@@ -20,6 +20,7 @@ from lab.evidence import RunFolder
 from lab.judge import TrialVerdict, judge
 from lab.plan import Cell, control_of
 from lab.process import cores
+from lab.slots import Slots
 from lab.stopping import Asked, Rule, calibration
 from lab.supplies import Supplies
 from lab.trial import OwnMachine, Place, run_trial
@@ -55,17 +56,18 @@ class Run:
         todo = [cell for cell in self.cells if not self._impossible(cell)]
         # Controls first: they tell early whether the run can prove anything.
         todo.sort(key=lambda cell: not cell.is_control)
-        # The host keeps a processor busy while it boots and while it has guests.
-        slots = threading.BoundedSemaphore(cores())
-        with ThreadPoolExecutor(cores() + 1) as pool:
+        slots = Slots(cores())
+        # A thread for each: most wait, for their control or for a slot.
+        with ThreadPoolExecutor(len(todo) + 1) as pool:
             work: list[Future[None]] = []
             nested = [cell for cell in todo if cell.nested]
             if nested:
-                slots.acquire()
-                work.append(pool.submit(self._on_hosts, nested, slots.release))
+                # The host keeps a processor busy while it boots and while it has guests.
+                slots.take()
+                work.append(pool.submit(self._on_hosts, nested, slots.give_back))
             own = OwnMachine(self.supplies, self.config.xen.args, self.config.icount)
             for cell in (cell for cell in todo if not cell.nested):
-                work.append(pool.submit(self._in_slot, cell, own, slots))
+                work.append(pool.submit(self._on_own, cell, own, slots))
             self._join(work)
         self._write_reports()
         self.folder.time("all cells", time.monotonic() - began)
@@ -103,14 +105,12 @@ class Run:
             self._outcome(CellVerdict(cell, None, why))
         return why is not None
 
-    def _in_slot(self, cell: Cell, place: Place, slots: threading.BoundedSemaphore) -> None:
-        rule = self._rule(cell)  # may wait for the control; a slot is not held meanwhile
-        with slots:
-            try:
-                self._cell(cell, place, rule)
-            except BaseException as error:
-                self._fault([cell], error)
-                raise
+    def _on_own(self, cell: Cell, place: Place, slots: Slots) -> None:
+        try:
+            self._cell(cell, place, slots)
+        except BaseException as error:
+            self._fault([cell], error)
+            raise
 
     def _fault(self, cells: list[Cell], error: BaseException) -> None:
         """A fault that nobody foresaw: the cells have an outcome, so that nobody waits for one."""
@@ -134,9 +134,10 @@ class Run:
         host = XenHost(self.config, self.supplies, self.folder, self.board, self.stop, xen)
         try:
             host.start()
-            with ThreadPoolExecutor(guests_at_once(self.config)) as pool:
+            slots = Slots(guests_at_once(self.config))
+            with ThreadPoolExecutor(slots.count) as pool:
                 place = HostPlace(host)
-                list(pool.map(lambda cell: self._cell(cell, place, self._rule(cell)), cells))
+                list(pool.map(lambda cell: self._cell(cell, place, slots), cells))
             host.collect()
         except LabError as error:
             for cell in cells:
@@ -160,19 +161,29 @@ class Run:
         config = self.config
         return Rule(cell, config.trials, config.stress, config.confidence, calibrates, measured)
 
-    def _cell(self, cell: Cell, place: Place, rule: Rule) -> None:
+    def _cell(self, cell: Cell, place: Place, slots: Slots) -> None:
         """All trials of a cell, those of an earlier attempt at this run included."""
+        rule = self._rule(cell)  # may wait for the control; a slot is not held meanwhile
         began = time.monotonic()
-        verdicts = self._earlier(cell)
-        number = len(self.folder.trials(cell.id))
-        while not self.stop.is_set() and rule.wants_more(verdicts):
-            number += 1
-            verdicts.append(self._trial(cell, number, place, rule.asked(verdicts)))
-        if not verdicts:
+        boots = Boots(self._earlier(cell), last=self.folder.last_trial(cell.id))
+
+        def boot(asked: Asked) -> None:
+            with slots.one(rank=0 if rule.calibrates else 1):
+                # Boots beside this one may have settled the cell while it waited.
+                if not self.stop.is_set() and rule.wants_more(boots.verdicts):
+                    number = boots.begin()
+                    boots.ended(number, self._trial(cell, number, place, asked))
+
+        while not self.stop.is_set() and rule.wants_more(boots.verdicts):
+            number = rule.batch(boots.verdicts, slots.count)
+            asked = rule.asked(boots.verdicts, number)
+            with ThreadPoolExecutor(number) as pool:
+                list(pool.map(boot, [asked] * number))
+        if not boots.verdicts:
             self._outcome(CellVerdict(cell, Verdict.LAB_ERROR, "interrupted before it began"))
             return
         seconds = time.monotonic() - began
-        made = combine(cell, verdicts, seconds)
+        made = combine(cell, boots.verdicts, seconds)
         if made.verdict is not Verdict.LAB_ERROR:
             self._durations.took(self._key(cell), seconds)
         self._outcome(made)
@@ -186,16 +197,16 @@ class Run:
         except (LabError, OSError) as error:
             return TrialVerdict(Verdict.LAB_ERROR, str(error))
 
-    def _earlier(self, cell: Cell) -> list[TrialVerdict]:
+    def _earlier(self, cell: Cell) -> dict[int, TrialVerdict]:
         """Trials that a resumed run already has; one that was cut off is judged as it lies."""
-        verdicts = []
+        verdicts = {}
         for trial in self.folder.trials(cell.id):
             verdict = judge(trial.facts(), trial.read_console(), trial.ending())
             if trial.verdict() is None:
                 trial.judged(verdict)
-            verdicts.append(verdict)
+            verdicts[trial.number] = verdict
         # A kill of the controller is not the lab's fault a second time.
-        return [v for v in verdicts if v.verdict is not Verdict.LAB_ERROR]
+        return {n: v for n, v in verdicts.items() if v.verdict is not Verdict.LAB_ERROR}
 
     def _outcome(self, cell: CellVerdict) -> None:
         with self._lock:
@@ -220,6 +231,31 @@ class Run:
 
     def _key(self, cell: Cell) -> str:
         return f"{self.supplies.accel.name} {cell.id} {self.config.stress.seconds}s"
+
+
+class Boots:
+    """The boots of one cell, by number; several may be under way."""
+
+    def __init__(self, earlier: dict[int, TrialVerdict], last: int) -> None:
+        self._verdicts = earlier
+        self._last = last
+        self._lock = threading.Lock()
+
+    @property
+    def verdicts(self) -> list[TrialVerdict]:
+        """Of those that have ended, in the order in which they began."""
+        with self._lock:
+            return [self._verdicts[number] for number in sorted(self._verdicts)]
+
+    def begin(self) -> int:
+        """The next one's number."""
+        with self._lock:
+            self._last += 1
+            return self._last
+
+    def ended(self, number: int, verdict: TrialVerdict) -> None:
+        with self._lock:
+            self._verdicts[number] = verdict
 
 
 def batches(cells: Sequence[Cell]) -> list[list[Cell]]:

@@ -9,6 +9,7 @@ case. A cell that corrupts, crashes or proves nothing is one at its first such b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,9 +66,33 @@ class Rule:
         reached = confidence.miss(self.calibration, self.confidence.safety, windows)
         return reached > self.confidence.level
 
-    def asked(self, verdicts: Sequence[TrialVerdict]) -> Asked:
-        """For the next boot."""
-        return Asked(self._windows(verdicts), self._stop())
+    def batch(self, verdicts: Sequence[TrialVerdict], at_once: int) -> int:
+        """How many boots are known to be wanted now, so that they can be side by side.
+
+        No more than ``at_once`` where the number is a guess.
+        """
+        counted = [v for v in verdicts if v.verdict is not Verdict.LAB_ERROR]
+        if self.calibrates:
+            return max(1, max(self.confidence.control_boots, self.trials) - len(counted))
+        if not counted and self.cell.expect != "clean":
+            return 1  # it may be settled by its first
+        if len(counted) < self.trials:
+            return self.trials - len(counted)
+        left = self.confidence.max_boots - len(counted)
+        return max(1, min(at_once, left, self._boots_short_of_the_level(counted)))
+
+    def _boots_short_of_the_level(self, counted: Sequence[TrialVerdict]) -> int:
+        """If further boots told as much as those that there are."""
+        if self.calibration is None:
+            return 1
+        windows = [v.windows for v in counted]
+        told = -math.log(confidence.miss(self.calibration, self.confidence.safety, windows))
+        wanted = -math.log(self.confidence.level)
+        return math.ceil((wanted - told) / (told / len(windows))) if told > 0 else 1
+
+    def asked(self, verdicts: Sequence[TrialVerdict], boots: int = 1) -> Asked:
+        """For each of the next ``boots`` boots."""
+        return Asked(self._windows(verdicts, boots), self._stop())
 
     def _stop(self) -> int:
         if self.stress.stop != "auto":
@@ -77,11 +102,11 @@ class Rule:
         # Where a corruption would be a surprise, more of it is evidence.
         return 0 if self.cell.expect == "clean" else 1
 
-    def _windows(self, verdicts: Sequence[TrialVerdict]) -> int:
+    def _windows(self, verdicts: Sequence[TrialVerdict], boots: int) -> int:
         if self.calibration is None or self.calibrates or self.stress.stop == "never":
             return self.stress.windows
         done = [v.windows for v in verdicts if v.verdict is not Verdict.LAB_ERROR]
-        boots = max(1, self.trials - len(done))
+        boots = max(boots, self.trials - len(done))
         wanted = confidence.needed(
             self.calibration, self.confidence.safety, self.confidence.level, done, boots
         )

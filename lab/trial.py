@@ -55,6 +55,7 @@ class Assignment:
     memory_mib: int
     nonce: str
     deadline: Deadline
+    trial: int
 
 
 class Place(Protocol):
@@ -137,6 +138,7 @@ def assignment(
         memory_mib=config.guests.memory_mib,
         nonce=facts.nonce,
         deadline=Deadline(seconds),
+        trial=facts.trial,
     )
 
 
@@ -156,12 +158,12 @@ def _boot(
         return Ending("lab_error", str(error))
 
 
-def show(board: Board, cell: Cell, look: Glance) -> None:
+def show(board: Board, task: Assignment, look: Glance) -> None:
     """Bring a look at a console to the board."""
     if look.started:
-        board.state(cell.id, "stressing")
+        board.state(task.cell.id, "stressing", task.trial)
     if look.windows or look.corruptions:
-        board.counts(cell.id, look.windows, look.corruptions)
+        board.counts(task.cell.id, look.windows, look.corruptions, task.trial)
 
 
 class OwnMachine:
@@ -199,10 +201,10 @@ class OwnMachine:
         }
 
     def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
-        board.state(task.cell.id, "booting")
+        board.state(task.cell.id, "booting", task.trial)
 
         def seen(look: Glance) -> None:
-            show(board, task.cell, look)
+            show(board, task, look)
 
         boot = self._machine(task)
         if self._icount is None:

@@ -215,15 +215,15 @@ class HostPlace:
     ) -> Ending:
         from lab.trial import show
 
-        board.state(task.cell.id, "copying the kernel")
+        board.state(task.cell.id, "copying the kernel", task.trial)
         kernel, ramdisk = (guest.upload(shell, path) for path in (task.kernel, task.ramdisk))
-        board.state(task.cell.id, "booting")
+        board.state(task.cell.id, "booting", task.trial)
         return guest.run_guest(
             shell,
             self._spec(task, kernel, ramdisk),
             console,
             task.deadline,
-            lambda look: show(board, task.cell, look),
+            lambda look: show(board, task, look),
             stop,
         )
 

@@ -131,7 +131,9 @@ class Lottery:
         rule = Rule(cell, self.trials, StressConfig(min_windows=1), self.wanted, False, rate)
         trials: list[TrialVerdict] = []
         while rule.wants_more(trials):
-            trials.append(self._boot(self._rate(mean), rule.asked(trials)))
+            boots = rule.batch(trials, at_once=2)
+            asked = rule.asked(trials, boots)
+            trials += [self._boot(self._rate(mean), asked) for _ in range(boots)]
         made = with_controls([control, combine(cell, trials)], self.wanted)[1]
         return made, len(trials)
 
@@ -235,6 +237,25 @@ def test_a_clean_cell_goes_on_until_it_is_sure_or_the_budget_is_spent() -> None:
     assert not rule().wants_more([trial(Verdict.CLEAN)] * 3)
     assert rule().wants_more([trial(Verdict.CLEAN, 10)] * 19)
     assert not rule().wants_more([trial(Verdict.CLEAN, 10)] * 20)
+
+
+def test_boots_that_are_wanted_for_sure_can_be_side_by_side() -> None:
+    assert rule().batch([], at_once=2) == 3
+    assert rule().batch([trial(Verdict.CLEAN)], at_once=2) == 2
+    # The first boot of what may corrupt can settle it.
+    assert rule(expect=None).batch([], at_once=2) == 1
+    control = rule(calibrates=True, expect="corrupts")
+    assert control.batch([], at_once=2) == 8
+    assert control.batch([trial(Verdict.CORRUPTS)] * 7, at_once=2) == 1
+
+
+def test_boots_that_are_guessed_are_no_more_than_there_is_room_for() -> None:
+    poor = [trial(Verdict.CLEAN, 10)] * 3
+    assert rule().batch(poor, at_once=2) == 2
+    assert rule().batch([trial(Verdict.CLEAN, 10)] * 19, at_once=2) == 1  # the budget's last
+    windows = rule().asked([trial(Verdict.CLEAN, 2000)] * 3).windows
+    nearly = [trial(Verdict.CLEAN, 2000)] * 3
+    assert rule().asked(nearly, 2).windows <= windows
 
 
 def test_a_control_boots_on_although_it_has_corrupted() -> None:

@@ -219,6 +219,33 @@ def test_a_fault_that_nobody_foresaw_leaves_nobody_waiting(
     assert "internal error, ZeroDivisionError: oops" in (folder / "summary.json").read_text()
 
 
+def test_a_controls_boots_are_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = threading.Barrier(2)
+
+    def script(cell: Cell, boot: int) -> dict[str, Any]:
+        if cell.guest == "dom0":
+            pair.wait(60)  # breaks unless another one is under way
+        return truth(cell, boot)
+
+    monkeypatch.setattr("lab.run.cores", lambda: 2)
+    run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(script))
+    assert verdicts(outcomes) == {"native-old": Verdict.CLEAN, "dom0-old": Verdict.CORRUPTS}
+    assert len(run.folder.trials("dom0-old")) == run.config.confidence.control_boots
+
+
+def test_a_resumed_run_gives_no_number_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of boots side by side a later one may have begun before the kill, and an earlier one not."""
+    first, _ = run_with(tmp_path, monkeypatch, FakePlace(truth))
+    first.folder.trial("dom0-old", 3).discard()
+    again = FakePlace(truth)
+    run, _ = run_with(tmp_path, monkeypatch, again, folder=first.folder)
+    assert again.boots == ["dom0-old"]
+    assert run.folder.last_trial("dom0-old") == 9
+    assert verification.rederive(run.folder)[1] == []
+
+
 def test_an_interrupted_run_begins_nothing_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

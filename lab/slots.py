@@ -1,0 +1,49 @@
+"""Room for boots: so many at once, and the important ones first."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import threading
+from collections.abc import Iterator
+
+
+class Slots:
+    """``count`` boots may run at once. Who waits is served by rank, lowest first, then in turn."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._free = count
+        self._waiting: list[tuple[int, int]] = []
+        self._tickets = itertools.count()
+        self._changed = threading.Condition()
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in the queue."""
+        with self._changed:
+            return len(self._waiting)
+
+    @contextlib.contextmanager
+    def one(self, rank: int = 0) -> Iterator[None]:
+        """A slot for the block; waits until there is one."""
+        self.take(rank)
+        try:
+            yield
+        finally:
+            self.give_back()
+
+    def take(self, rank: int = 0) -> None:
+        with self._changed:
+            ticket = (rank, next(self._tickets))
+            heapq.heappush(self._waiting, ticket)
+            self._changed.wait_for(lambda: self._free > 0 and self._waiting[0] == ticket)
+            heapq.heappop(self._waiting)
+            self._free -= 1
+            self._changed.notify_all()
+
+    def give_back(self) -> None:
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
