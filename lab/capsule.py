@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import tempfile
 import zipfile
 import zlib
@@ -25,7 +24,7 @@ from lab import machine
 from lab.configbase import check_args
 from lab.determinism import MAX_SHIFT
 from lab.errors import LabError, UserError
-from lab.files import sha256
+from lab.files import replacing, sha256
 from lab.judge import TrialFacts
 from lab.machine import Boot
 from lab.qemuidentity import Identity
@@ -151,25 +150,14 @@ class Capsule:
 
 
 def write(path: Path, content: Content) -> None:
-    """Write a capsule by temporary file and rename."""
+    """Write a capsule; it is whole or absent."""
     files = _files(content)
     manifest = _manifest(content, files)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-                text = json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True)
-                archive.writestr(_info(_MANIFEST), text + "\n", zipfile.ZIP_DEFLATED, 9)
-                for member, source in files.items():
-                    _add(archive, member, source)
-            out.flush()
-            os.fsync(out.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
+    with replacing(path) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        text = json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True)
+        archive.writestr(_info(_MANIFEST), text + "\n", zipfile.ZIP_DEFLATED, 9)
+        for member, source in files.items():
+            _add(archive, member, source)
 
 
 def _files(content: Content) -> dict[str, Path]:

@@ -27,6 +27,9 @@ DEATHS = (
     re.compile(r"domain_crash.*"),
 )
 
+# dom0 outlives an Oops of one of its programs: only what nothing comes after ends a host.
+_ENDS_OF_HOSTS = ("Panic on CPU", "Kernel panic - not syncing", "Hardware Dom0 crashed")
+
 
 def clean(raw: bytes) -> str:
     """Text without escape sequences and control characters; line ends as newlines."""
@@ -47,4 +50,12 @@ def death(raw: bytes) -> str | None:
             found = pattern.search(line)
             if found:
                 return found.group()[:160]
+    return None
+
+
+def end_of_host(raw: bytes) -> str | None:
+    """The line in which Xen or dom0 says that the whole machine is at its end, safe to show."""
+    for line in clean(raw).splitlines():
+        if any(words in line for words in _ENDS_OF_HOSTS):
+            return line.strip()[:200]
     return None

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from lab.errors import LabError
 
@@ -25,12 +26,20 @@ def cache_dir() -> Path:
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write by temporary file, fsync and rename: a reader sees the old file or the new one."""
-    data = content.encode() if isinstance(content, str) else content
+    """A reader sees the old file or the new one."""
+    with replacing(path) as out:
+        out.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes the path's place at the block's end: temporary file, fsync and
+    rename. A block that raises leaves what there was.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as out:
-            out.write(data)
+            yield out
             out.flush()
             os.fsync(out.fileno())
         os.chmod(name, 0o644)

@@ -31,7 +31,6 @@ PREFIX = "xen-fpu-lab-"  # of the domain's name
 READY_SECONDS = 300.0
 _RESUME_SECONDS = 60.0  # it takes two; a machine that is busy with builds gets more
 NONCE = "/run/lab-nonce"  # in dom0's memory: gone when dom0 is another one
-_PANICS = ("Panic on CPU", "Kernel panic - not syncing", "Hardware Dom0 crashed")
 
 
 class NestedHost:
@@ -291,7 +290,7 @@ class NestedHost:
         self.shell = Shell(address)
         last = "ssh does not answer"
         while True:
-            died = panic(self.console.read_bytes())
+            died = consoletext.end_of_host(self.console.read_bytes())
             if died:
                 raise LabError(f"the Xen host panicked: {died} (console: {self.console})")
             if stopped():
@@ -325,14 +324,6 @@ def xl_info(said: str) -> dict[str, str]:
     """What `xl info` said, as a mapping."""
     pairs = (line.split(":", 1) for line in said.splitlines() if ":" in line)
     return {key.strip(): value.strip() for key, value in pairs}
-
-
-def panic(console: bytes) -> str | None:
-    """The line in which Xen or dom0 says that it died."""
-    for line in consoletext.clean(console).splitlines():
-        if any(word in line for word in _PANICS):
-            return line.strip()[:200]
-    return None
 
 
 def strays(name: str) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import threading
@@ -17,7 +16,7 @@ from lab.capsulesearch import Search, candidates
 from lab.config import LabConfig
 from lab.errors import UserError
 from lab.evidence import RunFolder
-from lab.files import short
+from lab.files import replacing, short
 from lab.plan import Cell, cells
 from lab.qemubin import Qemu, qemu
 from lab.qemuidentity import identity
@@ -116,11 +115,8 @@ def _cell(config: LabConfig, wanted: str) -> Cell:
 
 def _copy(source: Path, target: Path) -> None:
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        os.close(handle)
-        shutil.copyfile(source, name)
-        os.chmod(name, 0o644)
-        os.replace(name, target)
+        with replacing(target) as out, source.open("rb") as kept:
+            shutil.copyfileobj(kept, out)
     except OSError as error:
         raise UserError(
             f"{target}: cannot be written ({error.strerror}); it is in {source}"
