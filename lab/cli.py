@@ -84,13 +84,15 @@ def run(
 @app.command()
 def plan(cells: CellsArgument = None, config: ConfigOption = DEFAULT) -> None:
     """Print the cells, touching nothing."""
-    for cell in _selected(_load(config), cells):
+    found = _selected(_load(config), cells)
+    width = max(len(cell.id) for cell in found)
+    for cell in found:
         details = [f"expect {cell.expect}" if cell.expect else "no expectation"]
         details += [f"{cell.vcpus} vcpus"] if cell.vcpus > 1 else []
         details += [f"args {cell.args}"] if cell.args else []
         details += [f"{key} {value}" for key, value in cell.settings.items()]
         details += ["added as the control"] if cell.added_as_control else []
-        typer.echo(f"{cell.id:<28} {', '.join(details)}")
+        typer.echo(f"{cell.id:<{width}}  {', '.join(details)}")
 
 
 @app.command()

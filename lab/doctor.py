@@ -25,6 +25,7 @@ from lab.files import cache_dir
 from lab.process import cores as usable_cores
 from lab.process import run
 from lab.qemubin import Qemu
+from lab.room import available_mib
 from lab.xenconfig import XenConfig
 
 PYTHONS = ((3, 11), (3, 13))
@@ -52,7 +53,7 @@ def checks() -> list[Check]:
         ("mmdebstrap", _mmdebstrap),
         ("compiler", lambda: compiler(shutil.which("gcc"), shutil.which("ccache"))),
         ("disk", lambda: disk(shutil.disk_usage(cache_dir()).free >> 20, cache_dir())),
-        ("memory", lambda: memory(available_mib(Path("/proc/meminfo").read_text()))),
+        ("memory", lambda: memory(available_mib())),
         ("cores", lambda: cores(usable_cores())),
     )
     return found + [_guarded(name, ask) for name, ask in rest]
@@ -239,14 +240,6 @@ def cores(count: int) -> Check:
     if count >= 2:
         return Check("cores", True, f"{count}: native and dom0 cells run beside the host")
     return Check("cores", None, "1: everything runs one after the other")
-
-
-def available_mib(meminfo: str) -> int:
-    """MemAvailable of /proc/meminfo, in MiB."""
-    for line in meminfo.splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) >> 10
-    raise LabError("/proc/meminfo has no MemAvailable line")
 
 
 def _text(path: Path) -> str:

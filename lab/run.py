@@ -19,13 +19,13 @@ from lab.errors import LabError
 from lab.evidence import RunFolder
 from lab.judge import TrialVerdict, judge
 from lab.plan import Cell, control_of
-from lab.process import cores
+from lab.room import guests_at_once, machines_at_once
 from lab.slots import Slots
 from lab.stopping import Asked, Rule, calibration
 from lab.supplies import Supplies
 from lab.trial import OwnMachine, Place, run_trial
 from lab.verdict import Verdict, exit_code
-from lab.xenhost import HostPlace, XenHost, guests_at_once
+from lab.xenhost import HostPlace, XenHost
 
 
 @dataclass
@@ -56,15 +56,17 @@ class Run:
         todo = [cell for cell in self.cells if not self._impossible(cell)]
         # Controls first: they tell early whether the run can prove anything.
         todo.sort(key=lambda cell: not cell.is_control)
-        slots = Slots(cores())
+        nested = [cell for cell in todo if cell.nested]
+        slots = Slots(machines_at_once(self.config, beside_host=bool(nested)))
         # A thread for each: most wait, for their control or for a slot.
         with ThreadPoolExecutor(len(todo) + 1) as pool:
             work: list[Future[None]] = []
-            nested = [cell for cell in todo if cell.nested]
             if nested:
-                # The host keeps a processor busy while it boots and while it has guests.
-                slots.take()
-                work.append(pool.submit(self._on_hosts, nested, slots.give_back))
+                # The host keeps a processor busy while it boots and while it has guests. It
+                # may not have the only slot: its cells wait for controls that need one.
+                held = Slots(1) if slots.count == 1 else slots
+                held.take()
+                work.append(pool.submit(self._on_hosts, nested, held.give_back))
             own = OwnMachine(self.supplies, self.config.xen.args, self.config.icount)
             for cell in (cell for cell in todo if not cell.nested):
                 work.append(pool.submit(self._on_own, cell, own, slots))

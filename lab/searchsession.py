@@ -17,7 +17,7 @@ from lab.evidence import RunFolder
 from lab.files import cache_dir, sha256, sha256_of, short, write_atomic
 from lab.halving import DEFAULT, Score, Settings
 from lab.plan import Cell, cells
-from lab.process import cores
+from lab.room import guests_at_once, machines_at_once
 from lab.search import RECORD, Machines, Outcome, Plan, cell_of, shortened
 from lab.search import search as course
 from lab.session import gathered, manifest
@@ -25,7 +25,7 @@ from lab.supplies import Supplies
 from lab.terminal import Terminal
 from lab.trial import OwnMachine, Place
 from lab.verdict import Verdict
-from lab.xenhost import HostPlace, XenHost, guests_at_once
+from lab.xenhost import HostPlace, XenHost
 
 # What a run takes the time for: 22 boots in the rounds, 12 to compare.
 SHORT = Plan(cell="", seed=1, count=8, boots=1, pairs=6, seconds=5)
@@ -146,7 +146,7 @@ def _place(
 ) -> Iterator[tuple[Place, int]]:
     """Where the boots are, and how many at once."""
     if not cell.nested:
-        yield OwnMachine(supplies, config.xen.args), cores()
+        yield OwnMachine(supplies, config.xen.args), machines_at_once(config, beside_host=False)
         return
     host = XenHost(config, supplies, folder, board, threading.Event(), cell.xen)
     try:

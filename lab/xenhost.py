@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from lab.trial import Assignment
 
 ROW = "Xen host"
-_DOM0_AND_XEN_MIB = 1024 + 64  # seen: 1057 of 3071 MiB are not free
-_PER_GUEST_MIB = 32
 
 
 def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedHost:
@@ -53,19 +51,6 @@ def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedH
             resume=config.host.resume,
         )
     )
-
-
-def guests_at_once(config: LabConfig) -> int:
-    """As many as lab.yaml asks for; on a nested host no more than its memory and processors hold.
-
-    dom0 and Xen keep their parts, and Xen needs a little for each guest besides its memory.
-    """
-    host = config.host
-    if host.kind == "real":
-        return host.guests_at_once
-    room = host.memory_mib - _DOM0_AND_XEN_MIB
-    fitting = room // (config.guests.memory_mib + _PER_GUEST_MIB)
-    return max(1, min(host.guests_at_once, host.vcpus, fitting))
 
 
 @dataclass

@@ -9,6 +9,7 @@ from lab.accel import Accel, Proof
 from lab.config import GUEST_KINDS
 from lab.errors import LabError, UserError
 from lab.qemubin import Qemu, kinds_of
+from lab.room import mem_available
 
 GOOD = Qemu(Path("/usr/bin/qemu"), "7.2.22", GUEST_KINDS, "a test")
 NEWER = Qemu(Path("/usr/bin/qemu"), "10.0.13", *kinds_of((10, 0, 13)))
@@ -74,12 +75,12 @@ def test_room_and_memory() -> None:
     assert doctor.disk(50_000, Path("/c")).ok
     assert doctor.disk(4_000, Path("/c")).ok is None
     assert doctor.disk(500, Path("/c")).ok is False
-    assert doctor.memory(doctor.available_mib("MemTotal: 1 kB\nMemAvailable: 8388608 kB\n")).ok
+    assert doctor.memory(mem_available("MemTotal: 1 kB\nMemAvailable: 8388608 kB\n")).ok
     assert doctor.memory(1000).ok is None
     assert doctor.cores(2).ok
     assert doctor.cores(1).ok is None
     with pytest.raises(LabError):
-        doctor.available_mib("")
+        mem_available("")
 
 
 def test_a_compiler_without_its_cache_is_worth_knowing() -> None:

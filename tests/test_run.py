@@ -70,8 +70,9 @@ def run_with(
     place: FakePlace,
     trials: int = 1,
     folder: RunFolder | None = None,
+    text: str = CONFIG,
 ) -> tuple[Run, list[CellVerdict]]:
-    config: LabConfig = parse(CONFIG % trials, tmp_path / "lab.yaml")
+    config: LabConfig = parse(text % trials, tmp_path / "lab.yaml")
     image = tmp_path / "kernel"
     image.write_bytes(b"kernel")
     supplies = Supplies(
@@ -227,7 +228,7 @@ def test_a_controls_boots_are_side_by_side(tmp_path: Path, monkeypatch: pytest.M
             pair.wait(60)  # breaks unless another one is under way
         return truth(cell, boot)
 
-    monkeypatch.setattr("lab.run.cores", lambda: 2)
+    monkeypatch.setattr("lab.room.cores", lambda: 2)
     run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(script))
     assert verdicts(outcomes) == {"native-old": Verdict.CLEAN, "dom0-old": Verdict.CORRUPTS}
     assert len(run.folder.trials("dom0-old")) == run.config.confidence.control_boots
@@ -246,6 +247,34 @@ def test_a_resumed_run_gives_no_number_twice(
     assert verification.rederive(run.folder)[1] == []
 
 
+class FakeHost:
+    """A Xen host that is always ready."""
+
+    def __init__(self, *_: object) -> None:
+        self.stopped = False
+
+    def start(self) -> None: ...
+
+    def collect(self) -> None: ...
+
+    def stop(self, keep: bool) -> None:
+        self.stopped = not keep
+
+
+def test_one_processor_is_enough_for_a_host_whose_cells_wait_for_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no hvm control: the hvm cell waits for the dom0 one, which needs the slot."""
+    monkeypatch.setattr("lab.room.cores", lambda: 1)
+    monkeypatch.setattr("lab.run.XenHost", FakeHost)
+    place = FakePlace(truth)
+    monkeypatch.setattr("lab.run.HostPlace", lambda _: place)
+    text = CONFIG.replace("[native, dom0]", "[dom0, hvm]").replace("native-old", "hvm-old")
+    _, outcomes = run_with(tmp_path, monkeypatch, place, text=text)
+    assert verdicts(outcomes)["dom0-old"] is Verdict.CORRUPTS
+    assert place.boots[-1] == "hvm-old"
+
+
 def test_an_interrupted_run_begins_nothing_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,7 +290,7 @@ def test_an_interrupted_run_begins_nothing_new(
         return original(self)
 
     monkeypatch.setattr(Run, "execute", execute)
-    monkeypatch.setattr("lab.run.cores", lambda: 1)
+    monkeypatch.setattr("lab.room.cores", lambda: 1)
     place = FakePlace(script)
     _, outcomes = run_with(tmp_path, monkeypatch, place)
     assert place.boots == ["dom0-old"]  # the control goes first

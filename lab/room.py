@@ -1,0 +1,49 @@
+"""How much goes on side by side: what this machine, and the host in it, have room for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.config import LabConfig
+from lab.errors import LabError
+from lab.process import cores
+
+_DOM0_AND_XEN_MIB = 1024 + 64  # seen: 1057 of 3071 MiB are not free
+_PER_GUEST_MIB = 32
+_QEMU_MIB = 128  # of a QEMU, besides its guest's memory; seen: 60 to 110
+
+
+def guests_at_once(config: LabConfig) -> int:
+    """As many as lab.yaml asks for; on a nested host no more than its memory and processors hold.
+
+    dom0 and Xen keep their parts, and Xen needs a little for each guest besides its memory.
+    """
+    host = config.host
+    if host.kind == "real":
+        return host.guests_at_once
+    room = host.memory_mib - _DOM0_AND_XEN_MIB
+    fitting = room // (config.guests.memory_mib + _PER_GUEST_MIB)
+    return max(1, min(host.guests_at_once, host.vcpus, fitting))
+
+
+def machines_at_once(config: LabConfig, beside_host: bool) -> int:
+    """QEMUs of single guests, each of which keeps a processor busy; at least one.
+
+    ``beside_host``: the nested host is one of them, with its own memory.
+    """
+    free = available_mib() - (config.host.memory_mib if beside_host else 0)
+    fitting = free // (config.guests.memory_mib + _QEMU_MIB) + beside_host
+    return max(1, min(cores(), fitting))
+
+
+def available_mib() -> int:
+    """Memory that new processes can have."""
+    return mem_available(Path("/proc/meminfo").read_text())
+
+
+def mem_available(meminfo: str) -> int:
+    """MemAvailable of /proc/meminfo, in MiB; LabError when it does not say."""
+    for line in meminfo.splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) >> 10
+    raise LabError("/proc/meminfo has no MemAvailable line")
