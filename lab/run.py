@@ -157,11 +157,15 @@ class Run:
             self._settled[control.id].wait()
             with self._lock:
                 measured = calibration(self._outcomes[control.id].trials)
-        measures = (control_of(other, possible) for other in possible)
-        calibrates = any(other is not None and other.id == cell.id for other in measures)
-        calibrates = calibrates or measured_by(self.config.claims, cell.id)
-        config = self.config
-        return Rule(cell, config.trials, config.stress, config.confidence, calibrates, measured)
+        config, measures = self.config, self._measures(cell)
+        return Rule(cell, config.trials, config.stress, config.confidence, measures, measured)
+
+    def _measures(self, cell: Cell) -> bool:
+        """Whether other cells, or a claim, are measured by what this one shows."""
+        possible = [c for c in self.cells if c.id not in self.supplies.impossible]
+        controls = (control_of(other, possible) for other in possible)
+        measured = any(control is not None and control.id == cell.id for control in controls)
+        return measured or measured_by(self.config.claims, cell.id)
 
     def _cell(self, cell: Cell, place: Place, slots: Slots) -> None:
         """All trials of a cell, those of an earlier attempt at this run included."""
@@ -232,7 +236,9 @@ class Run:
             self.folder.write("summary.json", body)
 
     def _key(self, cell: Cell) -> str:
-        return f"{self.supplies.accel.name} {cell.id} {self.config.stress.seconds}s"
+        """A control that measures others boots oftener than the same cell by itself."""
+        measures = " measures" if self._measures(cell) else ""
+        return f"{self.supplies.accel.name} {cell.id} {self.config.stress.seconds}s{measures}"
 
 
 class Boots:

@@ -171,8 +171,9 @@ def _execute(
     repeat: str,
 ) -> int:
     began = time.monotonic()
+    what = "1 cell" if len(chosen) == 1 else f"{len(chosen)} cells"
     terminal.say(
-        f"{len(chosen)} cells on QEMU {supplies.qemu.version} "
+        f"{what} on QEMU {supplies.qemu.version} "
         f"({supplies.accel.name}), {cores()} cores; evidence in {short(folder.path)}"
     )
     stop = threading.Event()

@@ -47,7 +47,8 @@ class Terminal:
 
     def _line(self, row: Row, text: str) -> None:
         elapsed = time.monotonic() - self._began
-        usual = f" (about {row.usual:.0f} s)" if row.usual and row.state != "done" else ""
+        begins = row.usual and row.ended is None and row.seconds < 1
+        usual = f" (about {row.usual:.0f} s)" if begins else ""
         self.say(f"{elapsed:7.1f}s  {row.name:<28} {text}{usual}")
 
     @contextlib.contextmanager
