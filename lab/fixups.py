@@ -17,10 +17,12 @@ from lab.worktree import Mend
 
 @dataclass(frozen=True)
 class _Fixup:
-    """``last``: the last series, such as (4, 1), that may need it. ``source``: who knows it."""
+    """``last``: the last series, such as (4, 1) or (2, 6, 28), that may need it. ``source``: who
+    knows it.
+    """
 
     name: str
-    last: tuple[int, int]
+    last: tuple[int, ...]
     reason: str
     source: str
 
@@ -83,7 +85,7 @@ def considered(release: Release) -> tuple[_Fixup, ...]:
     from lab.fixuptable import EDITS, HEADERS, MEASURES
 
     every: tuple[_Fixup, ...] = (*MEASURES, *HEADERS, *EDITS)
-    return tuple(fixup for fixup in every if release[:2] <= fixup.last)
+    return tuple(fixup for fixup in every if release[: len(fixup.last)] <= fixup.last)
 
 
 def choose(release: Release, tree: Path, major: int) -> Chosen:

@@ -28,7 +28,7 @@ MEASURES = (
         "dialect", (5, 17),
         "gcc 5 and newer speak gnu11 or later, where `extern inline` means the opposite; boot "
         "code did not get the Makefile's own -std=gnu89",
-        "mainline 51b97e354ba9, 3.18 (kernel), 5.18 moved to gnu11",
+        "mainline 51b97e354ba9, 3.18 (kernel); e8c07082a810, 5.18, moved to gnu11",
         cc=("-std=gnu89",),
     ),
     Measure(
@@ -39,12 +39,19 @@ MEASURES = (
         cc=("-fno-stack-protector",),
     ),
     Measure(
-        "relax-relocations", (4, 6),
-        "binutils 2.26 and newer write relaxed GOT relocations, which nothing resolves when the "
-        "decompressor moves itself",
-        "mainline 6d92bc9d483a, 4.7: the decompressor became PIE with -mrelax-relocations=no",
+        "relax-relocations", (4, 5),
+        "binutils 2.26 and newer turn GOT loads into absolute addresses where a link is not PIE: "
+        "wrong as soon as the decompressor moves itself",
+        "mainline 6d92bc9d483a, 4.6: the decompressor became PIE; 09e43968db40, 5.9, has the why",
         lacks=("arch/x86/boot/compressed/Makefile", r"relax-relocations"),
         cc=("-Wa,-mrelax-relocations=no",),
+    ),
+    Measure(
+        "sse", (3, 12),
+        "gcc 12 vectorizes at -O2, and the decompressor, whose Makefile sets its flags anew, "
+        "runs before SSE is on: a native boot dies of its first #UD without a word",
+        "mainline, 3.13: x86, build: Pass in additional -mno-mmx, -mno-sse options",
+        lacks=("arch/x86/boot/compressed/Makefile", r"-mno-sse"), cc=("-mno-sse", "-mno-mmx"),
     ),
     Measure(
         "warnings", (4, 19),
@@ -76,9 +83,9 @@ HEADERS = (
 
 EDITS = (
     Edit(
-        "compiler-choice", (2, 6),
-        "before 2.6.29 an #error stands where a compiler newer than gcc 4 comes",
-        "mainline f153b82, 2.6.29",
+        "compiler-choice", (2, 6, 28),
+        "an #error stands where a compiler newer than gcc 4 comes",
+        "mainline f153b82121b0, 2.6.29",
         path="include/linux/compiler.h",
         find=r"^#if __GNUC__ > 4\s*\n#\s*error .*\n#elif __GNUC__ == 4\b",
         put="#if __GNUC__ >= 4",
@@ -103,10 +110,10 @@ EDITS = (
         lacks=r"case R_X86_64_PLT32",
     ),
     Edit(
-        "early-idt-jumps", (4, 1),
+        "early-idt-jumps", (4, 0),
         "each early exception stub must have one size; newer assemblers choose the short jump "
         "for some. The kernel then boots as PV (Xen unpacks it) and hangs natively and as HVM",
-        "mainline 425be5679fd2, 4.2",
+        "mainline 425be5679fd2, 4.1",
         path="arch/x86/kernel/head_64.S",
         find=r"^([ \t]*)jmp[ \t]+early_idt_handler[ \t]*$",
         put=r"\1.byte 0xe9\n\1.long early_idt_handler - . - 4",
@@ -120,7 +127,15 @@ EDITS = (
         put=r"if (!@\1)",
     ),
     Edit(
-        "xen-callback-size", (2, 6),
+        "acpi-section", (3, 9),
+        "a function is declared as data: newer compilers refuse the section of both",
+        "3.10 declares it __init",
+        path="include/acpi/acpiosxf.h",
+        find=r"^acpi_status __initdata acpi_os_initialize\b",
+        put="acpi_status __init acpi_os_initialize",
+    ),
+    Edit(
+        "xen-callback-size", (2, 6, 37),
         "END() names a symbol that does not exist; binutils 2.22 and newer refuse the .size",
         "mainline 371c394af27a, 2.6.38",
         path="arch/x86/kernel/entry_64.S",
@@ -128,18 +143,18 @@ EDITS = (
         put="END(xen_do_hypervisor_callback)",
     ),
     Edit(
-        "vdso-linker-64", (2, 6),
+        "vdso-linker-64", (2, 6, 36),
         "the vdso is linked by gcc with the linker's word -m elf_x86_64, which gcc refuses "
         "since 4.6",
-        "mainline de2a8cf98ecd, 2.6.38",
+        "mainline de2a8cf98ecd, 2.6.37",
         path="arch/x86/vdso/Makefile",
         find=r"-m elf_x86_64",
         put="-m64",
     ),
     Edit(
-        "vdso-linker-32", (2, 6),
+        "vdso-linker-32", (2, 6, 36),
         "the same for the 32-bit vdso, -m elf_i386",
-        "mainline de2a8cf98ecd, 2.6.38",
+        "mainline de2a8cf98ecd, 2.6.37",
         path="arch/x86/vdso/Makefile",
         find=r"-m elf_i386",
         put="-m32",

@@ -261,6 +261,11 @@ def release_of(makefile: str) -> Release:
     return int(found["VERSION"]), int(found["PATCHLEVEL"]), int(found.get("SUBLEVEL", 0))
 
 
+def series(release: Release) -> tuple[int, ...]:
+    """What stable releases are of: (4, 1), and (2, 6, 32) in the years of 2.6."""
+    return release if release[:2] == (2, 6) else release[:2]
+
+
 def _release(text: str) -> Release:
     numbers = [int(part) for part in re.findall(r"\d+", text)[:3]]
     numbers += [0] * (3 - len(numbers))

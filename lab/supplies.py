@@ -188,14 +188,14 @@ def _impossible_kernels(cells: list[Cell], found: dict[str, Bootable]) -> dict[s
     reasons = {}
     for cell in cells:
         why = found[cell.kernel].impossible_as(cell.guest)
-        if why and cell.guest != "pvh":
+        if why and cell.guest != "pvh" and found[cell.kernel].image.pv is False:
             # The question of this lab is a PV one: such a kernel is a mistake, not a property.
             raise UserError(
                 f"kernel {cell.kernel!r} cannot run as {cell.guest}: {why}; "
                 f"give another one, or put {cell.id!r} under matrix.exclude"
             )
         if why:
-            reasons[cell.id] = f"kernel {cell.kernel} cannot run as pvh: {why}"
+            reasons[cell.id] = f"kernel {cell.kernel} cannot run as {cell.guest}: {why}"
     return reasons
 
 

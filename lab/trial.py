@@ -56,6 +56,7 @@ class Assignment:
     nonce: str
     deadline: Deadline
     trial: int
+    console: str = "hvc0"  # of a guest on a Xen host
 
 
 class Place(Protocol):
@@ -139,6 +140,7 @@ def assignment(
         nonce=facts.nonce,
         deadline=Deadline(seconds),
         trial=facts.trial,
+        console=bootable.console_as(cell.guest),
     )
 
 

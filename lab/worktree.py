@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lab import patchmail
 from lab.files import write_atomic
-from lab.kernelsource import Source
+from lab.kernelsource import Source, series
 from lab.patchmail import Patch
 
 _ABSENT = ".lab-absent"  # stands in pristine/ for a file that the source does not have
@@ -79,7 +79,7 @@ class Worktree:
     def _place(self, source: Source) -> None:
         """Another place, or another series whose objects would not fit: begin anew."""
         mark = self.folder / "place"
-        wanted = f"{source.place} {source.release[:2]}"
+        wanted = f"{source.place} {series(source.release)}"
         if mark.exists() and mark.read_text() == wanted:
             return
         shutil.rmtree(self.folder, ignore_errors=True)

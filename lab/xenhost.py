@@ -184,6 +184,7 @@ class HostPlace:
             vcpus=task.cell.vcpus,
             memory_mib=task.memory_mib,
             native_tsc=self._host.emulated,
+            console=task.console,
         )
 
     def describe(self, task: Assignment, _console: Path) -> dict[str, Any]:

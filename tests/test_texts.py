@@ -98,6 +98,13 @@ def test_no_native_tsc_on_real_processors() -> None:
     assert "tsc_mode" not in text
 
 
+def test_an_hvm_kernel_without_a_xen_console_gets_a_serial_port() -> None:
+    assert "serial" not in xl_config(GUEST)
+    text = xl_config(GuestSpec(**{**GUEST.__dict__, "kind": "hvm", "console": "ttyS0"}))
+    assert 'cmdline = "console=ttyS0 panic=1"' in text
+    assert 'serial = "pty"' in text
+
+
 def test_the_ramdisk_is_an_archive_that_cpio_reads(tmp_path: Path) -> None:
     archive = ramdisk(b"\x7fELF program")
     listed = subprocess.run(["cpio", "-tv"], input=archive, capture_output=True, check=True)
@@ -172,6 +179,27 @@ def test_a_corrupt_payload_is_refused(tmp_path: Path) -> None:
 def test_which_versions_need_lazy_mode_asked_for(version: str, args: str) -> None:
     bootable = Bootable(Kernel("x", Path("/k")), BzImage(version, True, True))
     assert bootable.needed_args == args
+
+
+@pytest.mark.parametrize(
+    ("version", "console"), [("3.2.0", "ttyS0"), ("3.4.0", "hvc0"), ("mine", "hvc0")]
+)
+def test_which_versions_have_a_xen_console_as_hvm(version: str, console: str) -> None:
+    bootable = Bootable(Kernel("x", Path("/k")), BzImage(version, True, True))
+    assert bootable.console_as("hvm") == console
+    assert bootable.console_as("pv") == "hvc0"
+
+
+def test_a_kernel_built_without_dom0_is_no_domain_0(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("CONFIG_XEN=y\n")
+    built = Kernel("x", Path("/k"), config=config)
+    bootable = Bootable(built, BzImage("2.6.32.2", True, False))
+    assert "CONFIG_XEN_DOM0" in (bootable.impossible_as("dom0") or "")
+    assert bootable.impossible_as("pv") is None
+    config.write_text("CONFIG_XEN=y\nCONFIG_XEN_DOM0=y\n")
+    assert bootable.impossible_as("dom0") is None
+    assert Bootable(Kernel("x", Path("/k")), bootable.image).impossible_as("dom0") is None
 
 
 def test_boot_words() -> None:

@@ -10,7 +10,7 @@ import pytest
 from lab import fixups
 from lab.errors import UserError
 from lab.kernelbuild import BuildFailed, BuildSpec, build
-from lab.kernelsource import RevisionSource
+from lab.kernelsource import RevisionSource, series
 from lab.treekernel import chosen_compiler, source, tree_kernel
 from lab.worktree import Mend, Worktree
 from tests.test_kernelbuild import MAKEFILE
@@ -168,12 +168,12 @@ def test_the_short_jump_is_made_long_where_the_tree_has_it(tmp_path: Path) -> No
     tree = old(tmp_path, "3.19", arch__x86__kernel__head_64_dot_S=HEAD)
     text = mended(tree, (3, 19, 8))["arch/x86/kernel/head_64.S"]
     assert "\t.byte 0xe9\n\t.long early_idt_handler - . - 4\n" in text
-    # 4.1's own sources call it otherwise since the fix was backported to it.
+    # With the fix, which stable series have too, it is called otherwise.
     fixed = old(
-        tmp_path, "4.1", arch__x86__kernel__head_64_dot_S=HEAD.replace("er\n", "er_common\n")
+        tmp_path, "4.0", arch__x86__kernel__head_64_dot_S=HEAD.replace("er\n", "er_common\n")
     )
-    assert not mended(fixed, (4, 1, 6))
-    assert not mended(tree, (4, 2, 0))
+    assert not mended(fixed, (4, 0, 9))
+    assert not mended(tree, (4, 1, 0))
 
 
 def test_perl_and_vdso_of_the_early_threes(tmp_path: Path) -> None:
@@ -185,6 +185,22 @@ def test_perl_and_vdso_of_the_early_threes(tmp_path: Path) -> None:
     made = mended(tree, (2, 6, 32))
     assert made["kernel/timeconst.pl"] == "\tif (!@val) {\n"
     assert made["arch/x86/vdso/Makefile"] == "A = -m64 -Wl,-soname=x\nB = -m32 x\n"
+
+
+def test_a_function_is_not_declared_as_data(tmp_path: Path) -> None:
+    text = "acpi_status __initdata acpi_os_initialize(void);\n"
+    tree = old(tmp_path, "3.2", include__acpi__acpiosxf_dot_h=text)
+    made = {"include/acpi/acpiosxf.h": text.replace("initdata", "init")}
+    assert mended(tree, (3, 2, 23)) == made
+
+
+def test_the_decompressor_gets_no_sse(tmp_path: Path) -> None:
+    path = "arch__x86__boot__compressed__Makefile"
+    tree = old(tmp_path, "3.2", **{path: "KBUILD_CFLAGS := -m$(BITS) -O2\n"})
+    assert "-mno-sse" in words(tree, (3, 2, 23))[0]
+    assert "-mno-sse" not in words(tree, (3, 13, 0))[0]
+    tree = old(tmp_path, "3.10", **{path: "KBUILD_CFLAGS += -mno-mmx -mno-sse\n"})
+    assert "-mno-sse" not in words(tree, (3, 10, 105))[0]
 
 
 def test_a_relocation_type_is_added_once(tmp_path: Path) -> None:
@@ -206,6 +222,8 @@ def test_an_error_for_newer_compilers_goes(tmp_path: Path) -> None:
     made = mended(tree, (2, 6, 26))
     new = "#if __GNUC__ >= 4\n# include <linux/compiler-gcc4.h>\n"
     assert made == {"include/linux/compiler.h": new}
+    assert mended(tree, (2, 6, 28)) == made
+    assert not mended(tree, (2, 6, 29))
 
 
 def test_a_compiler_newer_than_the_tree_gets_a_header(tmp_path: Path) -> None:
@@ -237,6 +255,11 @@ def test_words_for_the_compiler_go_by_what_the_tree_lacks(tmp_path: Path) -> Non
     with (tree / "Makefile").open("a") as makefile:
         makefile.write("KBUILD_CFLAGS += $(call cc-option,-fno-PIE)\n")
     assert "pie" not in words(tree, (3, 19, 8))[0]
+
+
+def test_what_a_series_is() -> None:
+    assert series((3, 19, 8)) == series((3, 19, 0))
+    assert series((2, 6, 32)) != series((2, 6, 31))
 
 
 def test_todays_trees_are_left_alone(tmp_path: Path) -> None:
