@@ -26,7 +26,9 @@ class Row:
     began: float | None = None  # when it left waiting
     ended: float | None = None
     usual: float | None = None  # seconds that it took last time, where known
-    counted: dict[int, tuple[int, int]] = field(default_factory=dict)  # of each boot
+    # Of each boot: windows and corruptions; and of each that runs, what it does.
+    counted: dict[int, tuple[int, int]] = field(default_factory=dict)
+    boots: dict[int, str] = field(default_factory=dict)
     verdict: Verdict | None = None
     as_expected: bool | None = None
     reason: str = ""
@@ -65,18 +67,35 @@ class Board:
         with self._lock:
             self._rows.setdefault(name, Row(name, usual=usual))
 
-    def state(self, name: str, state: str, boot: int | None = None) -> None:
-        """A new state, in a few words; repeated ones are not news. Boots may be side by side."""
-        if boot is not None:
-            state = f"boot {boot}: {state}"
+    def state(self, name: str, state: str) -> None:
+        """A new state, in a few words; repeated ones are not news."""
         with self._lock:
             row = self._rows.setdefault(name, Row(name))
             if row.state == state:
                 return
-            now = time.monotonic()
-            row = replace(row, state=state, since=now, began=row.began or now)
-            self._rows[name] = row
+            row = self._rows[name] = self._moved(row, state)
         self._tell(row, state)
+
+    def boot(self, name: str, boot: int, state: str) -> None:
+        """The same of one of several boots, which may be side by side."""
+        with self._lock:
+            row = self._rows.setdefault(name, Row(name))
+            if row.boots.get(boot) == state:
+                return
+            boots = {**row.boots, boot: state}
+            row = self._rows[name] = self._moved(replace(row, boots=boots), together(boots))
+        self._tell(row, f"boot {boot}: {state}")
+
+    def boot_ended(self, name: str, boot: int) -> None:
+        with self._lock:
+            row = self._rows.setdefault(name, Row(name))
+            boots = {number: state for number, state in row.boots.items() if number != boot}
+            state = together(boots) if boots else row.state
+            self._rows[name] = self._moved(replace(row, boots=boots), state)
+
+    def _moved(self, row: Row, state: str) -> Row:
+        now = time.monotonic()
+        return replace(row, state=state, since=now, began=row.began or now)
 
     def counts(self, name: str, windows: int, corruptions: int, boot: int = 1) -> None:
         """What one boot has counted so far."""
@@ -107,3 +126,13 @@ class Board:
     def _tell(self, row: Row, text: str) -> None:
         if self._listener:
             self._listener(row, text)
+
+
+def together(boots: dict[int, str]) -> str:
+    """What several boots do, in a few words: pure."""
+    states = dict.fromkeys(boots[number] for number in sorted(boots))
+    told = []
+    for state in states:
+        numbers = [str(number) for number in sorted(boots) if boots[number] == state]
+        told.append(f"boot{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}: {state}")
+    return "; ".join(told)

@@ -90,6 +90,7 @@ def run_trial(
     if verdict.verdict is Verdict.CORRUPTS and isinstance(place, OwnMachine):
         place.keep(task, facts, folder, verdict)
     folder.judged(verdict)
+    board.boot_ended(cell.id, number)
     return verdict
 
 
@@ -163,7 +164,7 @@ def _boot(
 def show(board: Board, task: Assignment, look: Glance) -> None:
     """Bring a look at a console to the board."""
     if look.started:
-        board.state(task.cell.id, "stressing", task.trial)
+        board.boot(task.cell.id, task.trial, "stressing")
     if look.windows or look.corruptions:
         board.counts(task.cell.id, look.windows, look.corruptions, task.trial)
 
@@ -203,7 +204,7 @@ class OwnMachine:
         }
 
     def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
-        board.state(task.cell.id, "booting", task.trial)
+        board.boot(task.cell.id, task.trial, "booting")
 
         def seen(look: Glance) -> None:
             show(board, task, look)

@@ -201,9 +201,9 @@ class HostPlace:
     ) -> Ending:
         from lab.trial import show
 
-        board.state(task.cell.id, "copying the kernel", task.trial)
+        board.boot(task.cell.id, task.trial, "copying the kernel")
         kernel, ramdisk = (guest.upload(shell, path) for path in (task.kernel, task.ramdisk))
-        board.state(task.cell.id, "booting", task.trial)
+        board.boot(task.cell.id, task.trial, "booting")
         return guest.run_guest(
             shell,
             self._spec(task, kernel, ramdisk),
