@@ -170,7 +170,6 @@ class Run:
     def _cell(self, cell: Cell, place: Place, slots: Slots) -> None:
         """All trials of a cell, those of an earlier attempt at this run included."""
         rule = self._rule(cell)  # may wait for the control; a slot is not held meanwhile
-        began = time.monotonic()
         boots = Boots(self._earlier(cell), last=self.folder.last_trial(cell.id))
 
         def boot(asked: Asked) -> None:
@@ -188,10 +187,9 @@ class Run:
         if not boots.verdicts:
             self._outcome(CellVerdict(cell, Verdict.LAB_ERROR, "interrupted before it began"))
             return
-        seconds = time.monotonic() - began
-        made = combine(cell, boots.verdicts, seconds)
+        made = combine(cell, boots.verdicts, boots.seconds)
         if made.verdict is not Verdict.LAB_ERROR:
-            self._durations.took(self._key(cell), seconds)
+            self._durations.took(self._key(cell), boots.seconds)
         self._outcome(made)
 
     def _trial(self, cell: Cell, number: int, place: Place, asked: Asked) -> TrialVerdict:
@@ -247,6 +245,7 @@ class Boots:
     def __init__(self, earlier: dict[int, TrialVerdict], last: int) -> None:
         self._verdicts = earlier
         self._last = last
+        self._began: float | None = None
         self._lock = threading.Lock()
 
     @property
@@ -255,9 +254,15 @@ class Boots:
         with self._lock:
             return [self._verdicts[number] for number in sorted(self._verdicts)]
 
+    @property
+    def seconds(self) -> float:
+        """Since the first of them began; the wait for a slot before it is not counted."""
+        return time.monotonic() - self._began if self._began is not None else 0.0
+
     def begin(self) -> int:
         """The next one's number."""
         with self._lock:
+            self._began = self._began or time.monotonic()
             self._last += 1
             return self._last
 
