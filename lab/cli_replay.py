@@ -11,6 +11,10 @@ CapsuleArgument = Annotated[
     Path, typer.Argument(help="A capsule, or a run's folder that holds one.")
 ]
 
+VmlinuxOption = Annotated[
+    Path | None, typer.Option(help="The kernel's symbols, where the capsule holds none.")
+]
+
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
@@ -37,10 +41,32 @@ def capsule(
     raise typer.Exit(replaysession.capsule(load(config), cell, seeds, _shifts(shifts), output))
 
 
-def replay(path: CapsuleArgument) -> None:
+def replay(
+    path: CapsuleArgument,
+    gdb: Annotated[bool, typer.Option("--gdb", help="Stop before the corruption, in gdb.")] = False,
+    vmlinux: VmlinuxOption = None,
+    xen_syms: Annotated[
+        Path | None, typer.Option(help="Xen's symbols, if not in /usr/lib/debug/boot.")
+    ] = None,
+    stop: Annotated[
+        str | None,
+        typer.Option(help="Where --gdb stops: nm (the default), value, trap, alloc, sleep, read."),
+    ] = None,
+    gdb_command: Annotated[
+        list[str] | None, typer.Option(help="Run this in gdb and end; may be given several times.")
+    ] = None,
+) -> None:
     """Run a capsule again: exits 0 when its console is identical, 7 when it is not."""
     from lab import replaysession
+    from lab.errors import UserError
 
+    if gdb:
+        from lab import gdbsession
+
+        asked = gdbsession.wanted(stop, vmlinux, xen_syms, gdb_command or [])
+        raise typer.Exit(gdbsession.debug(path, asked))
+    if stop or vmlinux or xen_syms or gdb_command:
+        raise UserError("--stop, --vmlinux, --xen-syms and --gdb-command belong to --gdb")
     raise typer.Exit(replaysession.replay(path))
 
 
@@ -49,9 +75,7 @@ def trace(
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Name of the files, without .txt, .svg.")
     ] = None,
-    vmlinux: Annotated[
-        Path | None, typer.Option(help="The kernel's symbols, where the capsule holds none.")
-    ] = None,
+    vmlinux: VmlinuxOption = None,
 ) -> None:
     """Trace a dom0 capsule's corruption and draw its time diagram, PV and native side by side."""
     from lab import tracesession

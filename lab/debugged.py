@@ -10,7 +10,7 @@ import contextlib
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from lab.deadline import Deadline
 from lab.errors import LabError
 from lab.gdbstub import GdbStub
 from lab.machine import Boot
+from lab.process import run
 from lab.watch import Glance
 
 _SECONDS = 1800
@@ -27,6 +28,11 @@ _SECONDS = 1800
 _HPET = 0xFED00000
 _HPET_CONFIGURATION, _HPET_COUNTER = _HPET + 0x10, _HPET + 0xF0
 _HPET_NS = 10
+# To load a snapshot QEMU resets its devices; this one's reset waits for the processor, which in
+# a replay waits for the reset (seen with 7.2.22: qemu_system_reset, do_run_on_cpu, for ever).
+# It speeds up 32-bit Windows, nothing here uses it.
+REWINDABLE = ("-global", "apic.vapic=off")
+_SNAPSHOTS = "snapshots.qcow2"
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Recording:
 
     boot: Boot
     folder: Path
+    options: tuple[str, ...] = ()  # more of QEMU's, the same for every replay
 
     @property
     def console(self) -> Path:
@@ -45,11 +52,22 @@ class Recording:
         return self.folder / "execution.log"
 
 
-def record(boot: Boot, folder: Path, seen: Callable[[Glance], None]) -> Recording:
+@dataclass(frozen=True)
+class Replaying:
+    """A QEMU that replays: its gdbstub's socket, the console that it prints again."""
+
+    socket: Path
+    console: Path
+    process: subprocess.Popen[bytes]
+
+
+def record(
+    boot: Boot, folder: Path, seen: Callable[[Glance], None], options: Sequence[str] = ()
+) -> Recording:
     """Boot once with the log on; LabError when QEMU fails."""
-    made = Recording(boot, folder)
+    made = Recording(boot, folder, tuple(options))
     ending = machine.run_exactly(
-        boot, made.console, Deadline(_SECONDS), seen, threading.Event(), made.log
+        boot, made.console, Deadline(_SECONDS), seen, threading.Event(), made.log, options
     )
     if ending.how != "finished":
         raise LabError(f"the boot did not come to its end ({ending.how}): {ending.detail}")
@@ -61,18 +79,30 @@ def stopped(recording: Recording) -> Iterator[GdbStub]:
     """The replay, stopped at power-on; it is ended with the block."""
     with (
         tempfile.TemporaryDirectory(prefix="lab-gdb-") as name,
-        started(recording, Path(name)) as socket,
-        contextlib.closing(GdbStub(socket, Deadline(_SECONDS))) as stub,
+        started(recording, Path(name)) as replaying,
+        attached(replaying) as stub,
     ):
         yield stub
 
 
 @contextlib.contextmanager
-def started(recording: Recording, scratch: Path) -> Iterator[Path]:
-    """The replaying QEMU, stopped at power-on; yields the socket of its gdbstub."""
-    socket = scratch / "gdb"
+def attached(replaying: Replaying) -> Iterator[GdbStub]:
+    """A connection to it; after the block the machine stands and another one may connect."""
+    with contextlib.closing(GdbStub(replaying.socket, Deadline(_SECONDS))) as stub:
+        yield stub
+
+
+@contextlib.contextmanager
+def started(recording: Recording, scratch: Path, snapshots: bool = False) -> Iterator[Replaying]:
+    """The replaying QEMU, stopped at power-on; it is ended with the block.
+
+    ``snapshots``: it can keep and load them, if it was recorded ``REWINDABLE``, and stands
+    still at its power off, from which a debugger can go back.
+    """
+    socket, console = scratch / "gdb", scratch / "console.log"
     with machine.staged(recording.boot) as (again, folder):
-        argv = machine.command(again, scratch / "console.log")
+        argv = [*machine.command(again, console), *recording.options]
+        argv += _drive(scratch) if snapshots else []
         argv = determinism.recording(argv, "replay", recording.log.absolute())
         argv += ["-gdb", f"unix:path={socket},server=on,wait=off", "-S"]
         log = scratch / "qemu.log"
@@ -80,6 +110,7 @@ def started(recording: Recording, scratch: Path) -> Iterator[Path]:
             process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *argv],
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=folder,
+                process_group=0,  # a debugger's Ctrl-C is not QEMU's
             )  # fmt: skip
         try:
             Deadline(30).wait_for(
@@ -87,10 +118,20 @@ def started(recording: Recording, scratch: Path) -> Iterator[Path]:
             )
             if process.poll() is not None:
                 raise LabError(f"QEMU failed: {consoletext.tail(log.read_bytes(), 1)}")
-            yield socket
+            yield Replaying(socket, console, process)
         finally:
             process.kill()
             process.wait()
+
+
+def _drive(scratch: Path) -> list[str]:
+    """Where snapshots lie: a drive that no device of the machine shows to the guest."""
+    run(["qemu-img", "create", "-q", "-f", "qcow2", scratch / _SNAPSHOTS, "16M"])
+    return [
+        "-no-shutdown",
+        "-drive",
+        f"file={scratch / _SNAPSHOTS},format=qcow2,if=none,id=snapshots",
+    ]
 
 
 def virtual_ns(stub: GdbStub) -> int:

@@ -118,6 +118,12 @@ class GdbStub:
         self.monitor(f"replay_break {instructions}")
         return self.resume()
 
+    def keep(self, snapshot: str) -> None:
+        """Keep the machine's state, so that going back can begin there."""
+        said = self.monitor(f"savevm {snapshot}")
+        if said.strip():
+            raise LabError(f"QEMU kept no snapshot: {said.strip()[:120]}")
+
     def kill(self) -> None:
         """End the machine."""
         try:

@@ -29,7 +29,10 @@ OWNER = (
     "fpu_fpregs_owner_ctx",  # 4.2 on
     "fpu_owner_task",  # 3.3 to 4.1
 )
-CURRENT = ("current_task",)  # up to 6.1; then in pcpu_hot
+CURRENT = (
+    "current_task",  # up to 6.1
+    "pcpu_hot",  # 6.2 on: its first member
+)
 PER_CPU = ("__per_cpu_offset",)  # absent without SMP
 INIT_TASK = ("init_task",)
 
@@ -58,6 +61,14 @@ class Landmarks:
     store: int
     failed: int
     names: dict[str, str]  # what was chosen, for the page
+
+
+def failing(program: Symbols) -> tuple[int, int]:
+    """The stress program's start and the place that it calls for a failed check."""
+    start, failed = program.first(START), program.first(FAILED)
+    if start is None or failed is None:
+        raise UserError(f"{program.origin} has no symbols: its failed check cannot be found")
+    return start[1], failed[1]
 
 
 def landmarks(kernel: Symbols, program: Symbols, pv: bool) -> Landmarks:

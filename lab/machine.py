@@ -156,13 +156,15 @@ def run_exactly(
     seen: Callable[[Glance], None],
     stop: threading.Event,
     record: Path | None = None,
+    options: Sequence[str] = (),
 ) -> Ending:
     """Run a deterministic boot to its power off; its console is the same everywhere.
 
     ``record``: a file for the log of its execution, which a debugger's replay needs.
+    ``options``: more of QEMU's.
     """
     with staged(boot) as (again, folder):
-        argv = command(again, console.absolute())
+        argv = [*command(again, console.absolute()), *options]
         if record is not None:
             argv = determinism.recording(argv, "record", record)
         return run(argv, console, deadline, seen, stop, to_power_off=True, folder=folder)

@@ -55,6 +55,7 @@ class Event:
     next_pid: int | None = None
     comm: str = ""
     next_comm: str = ""
+    at: int = 0  # instructions executed since power-on
     owner_task: int | None = None  # whose registers the kernel thinks are loaded, at nm and switch
 
 

@@ -18,18 +18,19 @@ _PIDS = 1 << 22
 _LONG = 8
 
 
-def failed_check(stub: GdbStub, marks: Landmarks, after: float) -> int | None:
+def failed_check(stub: GdbStub, start: int, failed: int, after: float) -> int | None:
     """Run to the first failed check ``after`` seconds from the program's start.
 
-    Returns the instruction's number; None when the boot ends without one.
+    ``start`` and ``failed`` are the program's addresses of these names. Returns the
+    instruction's number; None when the boot ends without one.
     """
-    stub.set_breakpoint(marks.start)
-    stub.set_breakpoint(marks.failed)
+    stub.set_breakpoint(start)
+    stub.set_breakpoint(failed)
     began = None
     while stub.resume():
         registers = stub.registers()
         now = virtual_ns(stub)
-        if registers["rip"] == marks.start:
+        if registers["rip"] == start:
             began = now
         elif began is not None and now - began >= after * 1e9:
             return stub.instructions()
@@ -224,6 +225,7 @@ class Tracer:
             detail=detail,
             wants=wants,
             next=next,
+            at=self.stub.instructions(),
         )
         self.events.append(event)
         self._raw.append((self._tasks.get(self._current, b""), b""))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab import debugged, records, symbols, tracer, tracestory, tracesvg, tracetext
+from lab import capsulesymbols, debugged, records, symbols, tracer, tracestory, tracesvg, tracetext
 from lab.capsule import Capsule, opened
 from lab.debugged import Recording
 from lab.errors import LabError, UserError
 from lab.files import short, write_atomic
 from lab.landmarks import Landmarks, landmarks
 from lab.machine import Boot
-from lab.ramdisk import file_in
 from lab.replaysession import emulator, located
 from lab.symbols import Symbols
 from lab.terminal import Terminal
@@ -38,72 +37,61 @@ def trace(path: Path, output: str | None, vmlinux: Path | None) -> int:
     """Trace the corruption and its native counterpart; write and print the diagram."""
     terminal = Terminal()
     with opened(located(path)) as capsule:
-        kernel, program = _symbols(capsule, vmlinux)
+        kernel = capsulesymbols.read(capsulesymbols.kernel(capsule, vmlinux))
+        program = symbols.read(capsulesymbols.program(capsule), "the stress program")
         boot = capsule.boot(str(emulator().path))
         if boot.xen is None:
             raise UserError(f"{path}: a native boot; the diagram begins with a dom0's corruption")
         with terminal.progress():
-            sides = [_corruption(capsule, boot, kernel, program, terminal)]
+            with tempfile.TemporaryDirectory(prefix="lab-trace-") as name:
+                recording = recorded(boot, Path(name), "dom0", terminal)
+                marks = landmarks(kernel, program, pv=True)
+                sides = [corruption(capsule, recording, marks, terminal)]
             native = _natively(boot, kernel, program, terminal)
         sides += [native] if native else []
         return _write(sides, output or f"{capsule.manifest.cell}.trace", terminal)
 
 
-def _symbols(capsule: Capsule, given: Path | None) -> tuple[Symbols, Symbols]:
-    """The kernel's and the stress program's; UserError when there are none that fit."""
-    vmlinux = given or capsule.vmlinux
-    if vmlinux is None:
-        raise UserError(
-            f"{capsule.path}: holds no symbols of its kernel: give the vmlinux that was built "
-            "with it by --vmlinux"
-        )
-    if not vmlinux.is_file():
-        raise UserError(f"--vmlinux: there is no file {vmlinux}")
-    if not symbols.fits(vmlinux, capsule.folder / "kernel"):
-        found, wanted = symbols.banner(vmlinux), symbols.version(capsule.folder / "kernel")
-        raise UserError(f"{vmlinux} is {found or 'no kernel'}, the capsule's kernel is {wanted}")
-    program = file_in((capsule.folder / "ramdisk").read_bytes(), "init")
-    if program is None:
-        raise UserError(f"{capsule.path}: its ramdisk holds no /init")
-    return symbols.read(vmlinux, str(vmlinux)), symbols.read(program, "the stress program")
-
-
-def _corruption(
-    capsule: Capsule, boot: Boot, kernel: Symbols, program: Symbols, terminal: Terminal
+def corruption(
+    capsule: Capsule, recording: Recording, marks: Landmarks, terminal: Terminal
 ) -> Trace:
-    marks = landmarks(kernel, program, pv=True)
-    with tempfile.TemporaryDirectory(prefix="lab-trace-") as name:
-        recording = _recorded(boot, Path(name), "dom0", terminal)
-        console = recording.console.read_bytes()
-        identical = console == capsule.console
-        if not identical:
-            terminal.say("this boot is not the capsule's; `lab replay` says where they part")
-        corrupt = next(iter(records.parse(console).of("corrupt")), None)
-        if corrupt is None:
-            raise LabError("this boot does not corrupt here: nothing to trace")
-        terminal.board.state("dom0", "looking for the failed check")
-        after = (corrupt.seconds() or 0.0) - _EARLIER
-        with debugged.stopped(recording) as stub:
-            at = tracer.failed_check(stub, marks, after)
-        if at is None:
-            raise LabError("the failed check was not found in the replay")
-        made = Trace("", True, symbols.version(boot.kernel), marks.names, identical)
-        for before in _BEFORE_NS:
-            terminal.board.state("dom0", f"recording the last {before // 1_000_000} ms")
-            start = at - (before >> (boot.icount or 0))
-            made.events = _events(recording, marks, start, corrupts=True)
-            if tracestory.has_source(made):
-                break
-        made.title = f"Linux {made.kernel} as dom0 (PV)"
-        terminal.board.done("dom0", None, f"{len(made.events)} events", None)
-        return made
+    """The events around the first failed check of a recorded boot; LabError without one."""
+    identical = recording.console.read_bytes() == capsule.console
+    if not identical:
+        terminal.say("this boot is not the capsule's; `lab replay` says where they part")
+    terminal.board.state("dom0", "looking for the failed check")
+    at = failed_check(recording, (marks.start, marks.failed))
+    boot = recording.boot
+    made = Trace("", boot.xen is not None, symbols.version(boot.kernel), marks.names, identical)
+    for before in _BEFORE_NS:
+        terminal.board.state("dom0", f"recording the last {before // 1_000_000} ms")
+        start = at - (before >> (boot.icount or 0))
+        made.events = _events(recording, marks, start, corrupts=True)
+        if tracestory.has_source(made):
+            break
+    made.title = f"Linux {made.kernel} {'as dom0 (PV)' if made.pv else 'natively'}"
+    terminal.board.done("dom0", None, f"{len(made.events)} events", None)
+    return made
+
+
+def failed_check(recording: Recording, places: tuple[int, int]) -> int:
+    """The instruction, by its number, at which the program notes its first corruption."""
+    corrupt = next(iter(records.parse(recording.console.read_bytes()).of("corrupt")), None)
+    if corrupt is None:
+        raise LabError("this boot does not corrupt here: nothing to trace")
+    after = (corrupt.seconds() or 0.0) - _EARLIER
+    with debugged.stopped(recording) as stub:
+        at = tracer.failed_check(stub, *places, after)
+    if at is None:
+        raise LabError("the failed check was not found in the replay")
+    return at
 
 
 def _natively(boot: Boot, kernel: Symbols, program: Symbols, terminal: Terminal) -> Trace | None:
     """The same kernel and ramdisk without Xen; None, with a word, where no task slept."""
     marks = landmarks(kernel, program, pv=False)
     with tempfile.TemporaryDirectory(prefix="lab-trace-") as name:
-        recording = _recorded(native(boot), Path(name), "native", terminal)
+        recording = recorded(native(boot), Path(name), "native", terminal)
         terminal.board.state("native", "looking for a task that sleeps in its #NM")
         version = symbols.version(boot.kernel)
         title = f"Linux {version} natively ({1 << _NATIVE_SHIFT} ns an instruction)"
@@ -130,13 +118,17 @@ def native(boot: Boot) -> Boot:
     return replace(boot, xen=None, xen_args="", icount=_NATIVE_SHIFT, args=" ".join(words))
 
 
-def _recorded(boot: Boot, folder: Path, row: str, terminal: Terminal) -> Recording:
+def recorded(
+    boot: Boot, folder: Path, row: str, terminal: Terminal, options: Sequence[str] = ()
+) -> Recording:
+    """Record a boot, shown in a row of the terminal's board."""
+
     def seen(look: Glance) -> None:
         terminal.board.state(row, "recording: stressing" if look.started else "recording: booting")
 
     terminal.board.add(row)
     terminal.board.state(row, "recording: booting")
-    return debugged.record(boot, folder, seen)
+    return debugged.record(boot, folder, seen, options)
 
 
 def _events(recording: Recording, marks: Landmarks, start: int, *, corrupts: bool) -> list[Event]:

@@ -73,7 +73,7 @@ def story(trace: Trace) -> Story:
     """What this trace shows; LabError when it holds no task that slept in its #NM."""
     events = _without_repeats(trace.events)
     plot = _plot(events)
-    lanes = [_lane("ABC"[n], task, events) for n, task in enumerate(plot.tasks)]
+    lanes = list(_lanes(events, plot).values())
     return Story(trace.title, lanes, _rows(events, plot), _says(events, plot, trace))
 
 
@@ -86,6 +86,38 @@ def complete(events: list[Event], corrupts: bool) -> bool:
     except LabError:
         return False
     return any(e.kind == "loaded" and e.task == plot.tasks[0] for e in events[plot.asleep :])
+
+
+def lanes(trace: Trace) -> dict[int, Lane]:
+    """The tasks of the story by the addresses of their task_struct; LabError as for ``story``."""
+    events = _without_repeats(trace.events)
+    return _lanes(events, _plot(events))
+
+
+def _lanes(events: list[Event], plot: _Plot) -> dict[int, Lane]:
+    return {task: _lane("ABC"[n], task, events) for n, task in enumerate(plot.tasks)}
+
+
+def moments(trace: Trace) -> dict[str, Event]:
+    """Where to stop, by name, in the order of the boot; LabError as for ``story``.
+
+    ``value``: the value that B will read has been loaded (absent when nobody was seen loading
+    it); ``trap``: A is about to execute its first FPU instruction; ``nm``: the handler begins;
+    ``alloc``: it allocates; ``sleep``: A leaves the processor in it; ``read``: B has read its
+    registers; ``failed``.
+    """
+    events = _without_repeats(trace.events)
+    plot = _plot(events)
+    places = {
+        "value": plot.source, "trap": plot.window, "nm": plot.nm, "sleep": plot.asleep,
+        "read": plot.check,
+    }  # fmt: skip
+    found = {name: events[n] for name, n in places.items() if n is not None}
+    found["alloc"] = next(e for e in events[plot.nm :] if e.kind == "allocate")
+    failed = next((e for e in events[plot.check :] if e.kind == "failed"), None)
+    if failed is not None:
+        found["failed"] = failed
+    return dict(sorted(found.items(), key=lambda item: item[1].at))
 
 
 def has_source(trace: Trace) -> bool:
