@@ -224,7 +224,8 @@ def _rows(events: list[Event], plot: _Plot) -> list[Row]:
         if len(left) > 1:
             switches = sum(e.kind == "switch" for e in left)
             since = (events[number].ns - events[last or 0].ns) / 1000
-            rows.append(Row(0, gap=f"{since:.0f} us, {switches} switches of tasks not told"))
+            many = f"{switches} switch{'' if switches == 1 else 'es'}"
+            rows.append(Row(0, gap=f"{since:.0f} us, {many} of tasks not told"))
         rows.append(_row(events, number, plot, start))
         last = number
     return rows

@@ -84,7 +84,7 @@ def _owners(side: Story) -> dict[str, str]:
 def _row(row: Row, y: float, lane: float, colours: dict[str, str]) -> list[str]:
     base = y + 15
     if row.ts is None:
-        return [_text(_LANES, base, f"... {row.gap} ...", "d")]
+        return [_text(_LANES + 12, base, f"... {row.gap} ...", "d")]
     differ = row.believed not in (None, row.ts)
     believed = "?" if row.believed is None else str(row.believed)
     parts = [_text(_TIME, base, f"{row.us:.1f}", "r")]
