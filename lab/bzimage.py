@@ -24,11 +24,15 @@ _ELFNOTE_PHYS32_ENTRY = 18  # XEN_ELFNOTE_PHYS32_ENTRY: where Xen enters a PVH k
 
 @dataclass(frozen=True)
 class BzImage:
-    """``version`` as in `uname -r`; ``pv``, ``pvh``: which entries Xen finds, None: unreadable."""
+    """``version`` as in `uname -r`; ``pv``, ``pvh``: which entries Xen finds; ``bits``: 64 or 32.
+
+    None: not readable.
+    """
 
     version: str
     pv: bool | None
     pvh: bool | None
+    bits: int | None = None
 
     @property
     def release(self) -> tuple[int, int]:
@@ -52,10 +56,11 @@ def read(path: Path) -> BzImage:
         raise UserError(
             f"{path}: the bzImage is cut off, {len(image)} of {whole} bytes; build or copy it again"
         )
-    notes = _xen_notes(_payload(path, image, setup_sectors))
+    vmlinux = _payload(path, image, setup_sectors)
+    notes = _xen_notes(vmlinux)
     pv = None if notes is None else _ELFNOTE_ENTRY in notes
     pvh = None if notes is None else _ELFNOTE_PHYS32_ENTRY in notes
-    return BzImage(_version(image), pv, pvh)
+    return BzImage(_version(image), pv, pvh, _bits(vmlinux))
 
 
 def _version(image: bytes) -> str:
@@ -99,6 +104,13 @@ def _decompress(packed: bytes) -> bytes | None:
     except LabError as error:
         raise ValueError(str(error)) from error
     return packed if packed.startswith(b"\x7fELF") else None
+
+
+def _bits(vmlinux: bytes | None) -> int | None:
+    """By the ELF class."""
+    if vmlinux is None or not vmlinux.startswith(b"\x7fELF"):
+        return None
+    return 64 if vmlinux[4] == 2 else 32
 
 
 def _has_size(packed: bytes) -> bool:

@@ -45,12 +45,20 @@ def tail(raw: bytes, lines: int = 15) -> str:
 
 def death(raw: bytes) -> str | None:
     """The first line in which a kernel or Xen says that it died, safe to show."""
-    for line in clean(raw).splitlines():
+    lines = [line for line in clean(raw).splitlines() if line.strip()]
+    for number, line in enumerate(lines):
         for pattern in DEATHS:
             found = pattern.search(line)
             if found:
-                return found.group()[:160]
+                return _with_its_reason(found.group(), lines[number + 1 :])[:160]
     return None
+
+
+def _with_its_reason(said: str, after: list[str]) -> str:
+    """Xen says that it panics in one line, and why in the next."""
+    if not said.rstrip().endswith(":") or not after:
+        return said
+    return f"{said.rstrip()} {after[0].removeprefix('(XEN)').strip()}"
 
 
 def end_of_host(raw: bytes) -> str | None:

@@ -17,7 +17,7 @@ _SYMBOL = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
 # Without these the kernel is none for this lab: the symbols that do it, by version (any of a
 # row is enough), and what is missing without them.
 _MATTERS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("X86_64",), "it is no 64-bit kernel"),
+    (("X86_64", "X86_PAE"), "it is no 64-bit kernel, and none of 32 bits that Xen would start"),
     # XEN_PV since 4.12; before, XEN was it.
     (("XEN_PV", "XEN"), "it cannot run as dom0 or pv (Xen needs PARAVIRT and, in old versions, "
                         "EXPERIMENTAL)"),

@@ -167,11 +167,16 @@ def _make_argv(spec: BuildSpec, chosen: Chosen, work: Path | str) -> list[str]:
     # Relative paths in what is hashed: the same file hits in any cache folder.
     return [
         "env", f"CCACHE_BASEDIR={work}", "CCACHE_NOHASHDIR=1",
-        "make", "-C", f"{work}/src", f"O={work}/obj", "ARCH=x86_64",
+        "make", "-C", f"{work}/src", f"O={work}/obj", f"ARCH={_arch(spec)}",
         "CROSS_COMPILE=",  # trees of board makers name their own
         f"CC={' '.join((compiler, *chosen.cc))}",
         f"HOSTCC={' '.join((compiler, *chosen.hostcc))}", *variables,
     ]  # fmt: skip
+
+
+def _arch(spec: BuildSpec) -> str:
+    """A fragment that turns 64BIT off asks for a 32-bit kernel."""
+    return "i386" if kconfig.wanted(spec.fragments).get("CONFIG_64BIT") == "n" else "x86_64"
 
 
 def _configure(

@@ -90,6 +90,7 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
         found = {name: _kernel(config, name, report) for name in names}
         impossible |= _impossible_kernels([c for c in cells if c.kernel in found], found)
         _refuse(impossible, exact)
+        _refuse_mixed_widths(config, found)
         program = stress.program(config.stress.arch)
         return Supplies(
             binary, accel, program, _ramdisk(program), found,
@@ -98,6 +99,15 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
             impossible,
             _named_xens(config, cells, report),
         )  # fmt: skip
+
+
+def _refuse_mixed_widths(config: LabConfig, found: dict[str, Bootable]) -> None:
+    for name, bootable in found.items():
+        if bootable.image.bits == 32 and config.stress.arch == 64:
+            raise UserError(
+                f"kernels.{name}: is a 32-bit kernel, which cannot run the 64-bit stress program: "
+                "set stress.arch to 32"
+            )
 
 
 def gather_host(config: LabConfig, report: Report) -> Supplies:

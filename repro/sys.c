@@ -7,11 +7,11 @@
 #ifdef __x86_64__
 enum {
 	NR_READ = 0, NR_WRITE = 1, NR_OPEN = 2, NR_CLOSE = 3, NR_MMAP = 9, NR_MUNMAP = 11,
-	NR_IOCTL = 16, NR_SCHED_YIELD = 24, NR_DUP2 = 33, NR_NANOSLEEP = 35, NR_GETPID = 39,
+	NR_IOCTL = 16, NR_SCHED_YIELD = 24, NR_DUP2 = 33, NR_GETPID = 39,
 	NR_FORK = 57, NR_WAIT4 = 61, NR_KILL = 62, NR_UNAME = 63, NR_MKDIR = 83,
 	NR_SYSLOG = 103, NR_SETPGID = 109, NR_GETPPID = 110, NR_MKNOD = 133,
 	NR_SCHED_SETSCHEDULER = 144, NR_PRCTL = 157, NR_MOUNT = 165, NR_REBOOT = 169,
-	NR_SCHED_SETAFFINITY = 203, NR_SCHED_GETAFFINITY = 204, NR_CLOCK_GETTIME = 228,
+	NR_SCHED_SETAFFINITY = 203, NR_SCHED_GETAFFINITY = 204,
 	NR_FUTEX = 202, NR_EXIT_GROUP = 231,
 };
 #else
@@ -20,9 +20,9 @@ enum {
 	NR_GETPID = 20, NR_MOUNT = 21, NR_KILL = 37, NR_MKDIR = 39, NR_IOCTL = 54,
 	NR_SETPGID = 57, NR_DUP2 = 63, NR_GETPPID = 64, NR_REBOOT = 88, NR_MMAP = 90,
 	NR_MUNMAP = 91, NR_SYSLOG = 103, NR_WAIT4 = 114, NR_UNAME = 122,
-	NR_SCHED_SETSCHEDULER = 156, NR_SCHED_YIELD = 158, NR_NANOSLEEP = 162,
+	NR_SCHED_SETSCHEDULER = 156, NR_SCHED_YIELD = 158,
 	NR_PRCTL = 172, NR_SCHED_SETAFFINITY = 241, NR_SCHED_GETAFFINITY = 242,
-	NR_FUTEX = 240, NR_EXIT_GROUP = 252, NR_CLOCK_GETTIME = 265,
+	NR_FUTEX = 240, NR_EXIT_GROUP = 252,
 };
 #endif
 
@@ -36,19 +36,12 @@ enum {
 	PROT_READ_WRITE = 3,
 	MAP_SHARED_ANONYMOUS = 0x21,
 	MAP_PRIVATE_ANONYMOUS = 0x22,
-	CLOCK_MONOTONIC = 1,
 	SYSLOG_READ_ALL = 3,
-	FUTEX_WAIT = 0,
 	FUTEX_WAKE = 1,
 	TCSBRK = 0x5409,
 	CONSOLE_NODE_MODE = 0020600,
 	CONSOLE_DEVICE = 5 << 8 | 1,
 	CPU_WORDS = 1024 / (8 * sizeof(long)),
-};
-
-struct timespec {
-	long seconds;
-	long nanoseconds;
 };
 
 static long call(long number, long a, long b, long c, long d, long e)
@@ -119,34 +112,6 @@ void *sys_map(u32 bytes, bool shared)
 void sys_unmap(void *where, u32 bytes)
 {
 	call(NR_MUNMAP, address(where), (long)bytes, 0, 0, 0);
-}
-
-u64 sys_now(void)
-{
-	struct timespec now = { 0, 0 };
-
-	call(NR_CLOCK_GETTIME, CLOCK_MONOTONIC, address(&now), 0, 0, 0);
-	return (u64)(unsigned long)now.seconds * 1000000 + (u32)now.nanoseconds / 1000;
-}
-
-static struct timespec span(u32 microseconds)
-{
-	return (struct timespec){ .seconds = (long)(microseconds / 1000000),
-				  .nanoseconds = (long)(microseconds % 1000000 * 1000) };
-}
-
-void sys_sleep(u32 microseconds)
-{
-	const struct timespec left = span(microseconds);
-
-	call(NR_NANOSLEEP, address(&left), 0, 0, 0, 0);
-}
-
-void sys_wait(const u32 *word, u32 value, u32 microseconds)
-{
-	const struct timespec longest = span(microseconds);
-
-	call(NR_FUTEX, address(word), FUTEX_WAIT, (long)value, address(&longest), 0);
 }
 
 void sys_wake(const u32 *word)

@@ -121,10 +121,10 @@ def xen_note(kind: int) -> bytes:
     return struct.pack("<III", 4, 8, kind) + b"Xen\0" + bytes(8)
 
 
-def bz_image(notes: bytes, version: str = "3.19.8 (x@y)") -> bytes:
+def bz_image(notes: bytes, version: str = "3.19.8 (x@y)", bits: int = 64) -> bytes:
     """A bzImage small enough to read: boot header, version, a gzipped ELF with notes."""
     elf = bytearray(64 + 56) + notes
-    elf[:5] = b"\x7fELF\x02"
+    elf[:5] = b"\x7fELF" + bytes([bits // 32])
     struct.pack_into("<Q", elf, 32, 64)
     struct.pack_into("<HH", elf, 54, 56, 1)
     struct.pack_into("<IIQQQQQQ", elf, 64, 4, 0, 120, 0, 0, len(notes), len(notes), 4)
@@ -143,11 +143,13 @@ def bz_image(notes: bytes, version: str = "3.19.8 (x@y)") -> bytes:
 def test_bzimage_tells_version_and_what_xen_can_start(tmp_path: Path) -> None:
     image = tmp_path / "bzImage"
     image.write_bytes(bz_image(xen_note(1)))
-    assert bzimage.read(image) == BzImage("3.19.8", pv=True, pvh=False)
+    assert bzimage.read(image) == BzImage("3.19.8", pv=True, pvh=False, bits=64)
     image.write_bytes(bz_image(xen_note(1) + xen_note(18), "6.1.0-56-amd64"))
-    assert bzimage.read(image) == BzImage("6.1.0-56-amd64", pv=True, pvh=True)
+    assert bzimage.read(image) == BzImage("6.1.0-56-amd64", pv=True, pvh=True, bits=64)
     image.write_bytes(bz_image(b""))
     assert bzimage.read(image).pv is False
+    image.write_bytes(bz_image(b"", bits=32))
+    assert bzimage.read(image).bits == 32
 
 
 @pytest.mark.parametrize(
@@ -215,6 +217,8 @@ def test_lockup_warnings_are_no_death_but_a_bug_is() -> None:
     assert consoletext.death(b"watchdog: BUG: soft lockup - CPU#0 stuck for 22s!") is None
     assert consoletext.death(b"[ 1.0] BUG: unable to handle kernel paging request") is not None
     assert consoletext.death(b"(XEN) Panic on CPU 0:") == "Panic on CPU 0:"
+    told = consoletext.death(b"(XEN) Panic on CPU 0:\r\n(XEN) Could not construct domain 0\r\n")
+    assert told == "Panic on CPU 0: Could not construct domain 0"
 
 
 def test_the_summary_lets_no_markup_through() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from lab.files import PROJECT
+from tests.test_texts import bz_image
 
 pytestmark = pytest.mark.boots
 LAB = [sys.executable, "-m", "lab"]
@@ -164,9 +165,26 @@ def test_bad_input_is_one_sentence_and_exit_code_2(words: tuple[str, ...], says:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_32_bit_program_sees_it_too(tmp_path: Path) -> None:
+    """Also on a kernel that is built without the calls of 32-bit time, as the control is."""
+    (tmp_path / "lab.yaml").write_text(
+        "kernels: {control-bad: {control: bad}}\n"
+        "stress: {arch: 32}\n"
+        "expect: {corrupts: [dom0-control-bad]}\n"
+    )
+    done = lab("run", "-c", str(tmp_path / "lab.yaml"), "dom0-control-bad")
+    assert done.returncode == 0, done.stdout
+    console = (run_folder(done.stdout) / "cells/dom0-control-bad/1/console.log").read_bytes()
+    assert b" arch=32 " in console
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"not a kernel", "is not a bzImage"), (None, "there is no file")],
+    [
+        (b"not a kernel", "is not a bzImage"),
+        (None, "there is no file"),
+        (bz_image(b"", bits=32), "is a 32-bit kernel, which cannot run the 64-bit stress program"),
+    ],
 )
 def test_a_kernel_that_is_none_is_refused_before_anything_boots(
     tmp_path: Path, content: bytes | None, says: str
