@@ -96,8 +96,8 @@ def attached(replaying: Replaying) -> Iterator[GdbStub]:
 def started(recording: Recording, scratch: Path, snapshots: bool = False) -> Iterator[Replaying]:
     """The replaying QEMU, stopped at power-on; it is ended with the block.
 
-    ``snapshots``: it can keep and load them, if it was recorded ``REWINDABLE``, and stands
-    still at its power off, from which a debugger can go back.
+    ``snapshots``: it can keep and load them, if it was recorded ``REWINDABLE``. Then it also
+    stands still at its power off, where gdb would else complain of a lost connection.
     """
     socket, console = scratch / "gdb", scratch / "console.log"
     with machine.staged(recording.boot) as (again, folder):
