@@ -28,6 +28,8 @@ _MATTERS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("PROC_FS",), "the stress program cannot tell what it runs on"),
     (("PREEMPT_VOLUNTARY", "PREEMPT", "PREEMPT_LAZY"), "the first FPU use never gives way: "
                                                        "the bug could hardly show"),
+    (("SLUB_DEBUG", "SLAB", "PREEMPT"), "before 3.17 SLUB then never gives way in the first FPU "
+                                        "use: the bug could hardly show"),
 )  # fmt: skip
 
 

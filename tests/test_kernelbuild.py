@@ -138,7 +138,7 @@ def test_an_option_that_did_not_take_is_reported(tree: Path, tmp_path: Path, cac
 
 VITAL = (
     "X86_64", "XEN", "HVC_XEN", "SERIAL_8250_CONSOLE", "BLK_DEV_INITRD", "BINFMT_ELF", "PROC_FS",
-    "PREEMPT_VOLUNTARY",
+    "PREEMPT_VOLUNTARY", "SLUB_DEBUG",
 )  # fmt: skip
 
 
@@ -149,6 +149,12 @@ def test_xen_alone_is_no_pv_kernel_where_xen_pv_exists() -> None:
         "CONFIG_XEN_PV is off: it cannot run as dom0 or pv (Xen needs PARAVIRT and, in old "
         "versions, EXPERIMENTAL)"
     ]
+
+
+def test_an_allocator_that_never_gives_way_is_told() -> None:
+    config = "".join(f"CONFIG_{name}=y\n" for name in VITAL if name != "SLUB_DEBUG")
+    assert "never gives way" in lacks(config, {"CONFIG_XEN", "CONFIG_SLUB_DEBUG"})[0]
+    assert not lacks(config + "CONFIG_SLAB=y\n", {"CONFIG_XEN", "CONFIG_SLAB"})
 
 
 def test_the_cause_is_told_before_its_effects() -> None:
