@@ -259,11 +259,12 @@ def _tried(spec: BuildSpec, log: Path, argv: list[str], line: Callable[[str], No
 
 
 # What compilers and linkers write when they give up; then what shells, perl and make write. The
-# cause stands before its effects, but not always before what was said in passing.
+# cause stands before its effects, but not always before what was said in passing: an old Kconfig
+# goes on after a recursive dependency.
 _CAUSES = tuple(
     re.compile(pattern)
     for pattern in (
-        r"\b(?:fatal )?error: |: Error: |undefined reference|multiple definition|"
+        r"\b(?:fatal )?error: (?!recursive dep)|: Error: |undefined reference|multiple definition|"
         r"unrecognized command[- ]line option|internal compiler error|No rule to make target",
         r"command not found|No such file or directory|Can't use |No space left|Killed|is not clean",
         r"\*\*\*|[Ee]rror",

@@ -167,6 +167,8 @@ Can't use 'defined(@array)' (Maybe you should just omit the defined()?) at timec
 make[1]: *** [kernel/Makefile:134: kernel/timeconst.h] Error 255
 """
     assert first_build_error(log).startswith("Can't use 'defined(@array)'")
+    log = log.replace("warning: error", "x/Kconfig:23:error: recursive dependency detected!")
+    assert first_build_error(log).startswith("Can't use 'defined(@array)'")
     log += "a.c:3:1: error: unknown type name 'x'\n"
     assert first_build_error(log) == "a.c:3:1: error: unknown type name 'x'"
 
