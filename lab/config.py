@@ -78,7 +78,7 @@ class HostConfig(Model):
         True, description="nested: start from a state that was saved after a first boot."
     )
     guests_at_once: int = Field(
-        1, ge=1, le=16, description="Guests side by side, as far as memory and vcpus go."
+        2, ge=1, le=16, description="Guests side by side, as far as memory and vcpus go."
     )
     address: str | None = Field(None, description="real: host name or address.")
     port: int = Field(22, ge=1, le=65535, description="real: ssh port.")

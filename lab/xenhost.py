@@ -67,6 +67,8 @@ class XenHost:
     def __post_init__(self) -> None:
         self._nested: NestedHost | None = None
         self._real: Shell | None = None
+        self._shared = threading.Lock()  # of the host's own shell: one guest's at a time
+        self._checking = threading.Lock()
 
     @property
     def _row(self) -> str:
@@ -93,9 +95,15 @@ class XenHost:
 
     @contextlib.contextmanager
     def own_shell(self) -> Iterator[Shell]:
-        """A shell for one guest: with several at once, one's trouble must not cut off another."""
-        if self.config.host.guests_at_once == 1:
-            yield self.shell
+        """A shell for one guest: with several at once, one's trouble must not cut off another.
+
+        The first of them has the host's, which is connected already.
+        """
+        if self._shared.acquire(blocking=False):
+            try:
+                yield self.shell
+            finally:
+                self._shared.release()
             return
         from lab.shell import Shell
 
@@ -135,7 +143,8 @@ class XenHost:
     def check(self) -> None:
         """Before each guest: it is still the Xen that we started."""
         if self._nested is not None:
-            self._nested.check()
+            with self._checking:
+                self._nested.check()
 
     def collect(self) -> None:
         """Xen's own words into the run's folder; what can not be had is said there."""

@@ -11,7 +11,8 @@ from lab.room import guests_at_once, machines_at_once
 @pytest.mark.parametrize(
     ("host", "guest_mib", "fits"),
     [
-        ({}, 256, 1),
+        ({}, 256, 2),
+        ({"guests_at_once": 1}, 256, 1),
         ({"guests_at_once": 2}, 256, 2),
         ({"guests_at_once": 8}, 256, 2),  # two processors
         ({"guests_at_once": 8, "vcpus": 8}, 256, 6),  # 3072 MiB, of which dom0 has a third
