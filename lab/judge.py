@@ -271,8 +271,15 @@ def _wrong_fpu(facts: TrialFacts, env: Record) -> str | None:
     if fpu == "eager" and _release(env) >= _LAZY_GONE and not had_the_choice:
         return None  # not a setting but what this kernel is; said in the notes
     if fpu == "eager":
-        return f"FPU eager ({env.fields.get('fpuhow', '?')}): no window; boot with eagerfpu=off"
+        return f"FPU eager ({env.fields.get('fpuhow', '?')}): no window; {_lazy_by(_release(env))}"
     return "the FPU mode is unknown"
+
+
+def _lazy_by(release: tuple[int, int]) -> str:
+    """How to have it lazily. 4.2 to 4.5 may read the option after they have decided."""
+    if (4, 2) <= release <= (4, 5):
+        return "eagerfpu=off comes too late for this version: give Xen xsave=0 (xens:)"
+    return "boot with eagerfpu=off"
 
 
 def _release(env: Record) -> tuple[int, int]:

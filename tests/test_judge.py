@@ -39,6 +39,7 @@ def test_corrupts_names_whose_value_it_was() -> None:
     ("text", "why"),
     [
         (console(fpu="eager"), "eager"),
+        (console(fpu="eager", release="4.4.60"), "comes too late for this version"),
         (console(fpu="unknown"), "unknown"),
         (console(xen="none"), "xen=none"),
         (console(xen="hvm"), "xen=hvm"),
