@@ -188,8 +188,10 @@ class Bisect:
         seen = costs(self.steps)
         steps = max(1, math.ceil(math.log2(max(wanted.left, 2))))
         seconds = steps * (seen.build + seen.trials)
+        what = "commits" if self.kernels.reverts else "kernels"
+        left = "1 step" if steps == 1 else f"{steps} steps"
         return (
-            f" ({wanted.left} commits in question, about {steps} steps left"
+            f" ({wanted.left} {what} in question, about {left} left"
             + (f", some {bisectreport.span(seconds)}" if seconds else "")
             + ")"
         )

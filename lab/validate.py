@@ -16,6 +16,7 @@ from lab.config import LabConfig
 from lab.decision import Decision, Outcome, Pair, decide
 from lab.errors import UserError
 from lab.evidence import RunFolder
+from lab.files import short
 from lab.plan import cells
 from lab.terminal import Terminal
 from lab.validateplan import AFTER, BEFORE, Names, Request, Subject, fitted, names_of, subject_of
@@ -109,7 +110,7 @@ def _rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
     try:
         while True:
             terminal = Terminal()
-            terminal.say(f"round {number}: {len(chosen)} cells, evidence in {folder.path}")
+            terminal.say(f"round {number}: {len(chosen)} cells, evidence in {short(folder.path)}")
             outcomes = experiment(
                 round_config(config, number), chosen, folder, terminal, False, repeat
             )
