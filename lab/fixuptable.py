@@ -91,6 +91,14 @@ EDITS = (
         put="#if __GNUC__ >= 4",
     ),
     Edit(
+        "mixed-rules", (2, 6, 28),
+        "make 3.82 and newer take `config %config:` for no rule of %config",
+        "mainline 31110ebbec8, 2.6.29",
+        path="Makefile",
+        find=r"^([\w/]+) (%[\w/]*): (.*)\n((?:\t.*\n)+)",
+        put=r"\1: \3\n\4\n\2: \3\n\4",
+    ),
+    Edit(
         "plt32-relocs", (4, 15),
         "binutils 2.31 and newer mark calls with R_X86_64_PLT32, which the tool that lists "
         "relocations (CONFIG_RANDOMIZE_BASE) refuses",

@@ -187,6 +187,18 @@ def test_perl_and_vdso_of_the_early_threes(tmp_path: Path) -> None:
     assert made["arch/x86/vdso/Makefile"] == "A = -m64 -Wl,-soname=x\nB = -m32 x\n"
 
 
+def test_a_mixed_rule_becomes_two(tmp_path: Path) -> None:
+    tree = old(tmp_path, "2.6")
+    rest = "\t$(Q)mkdir -p include\n\t$(Q)$(MAKE) $@\n"
+    (tree / "Makefile").write_text(f"config %config: outputmakefile FORCE\n{rest}\nx: y\n\tz\n")
+    made = mended(tree, (2, 6, 27))["Makefile"]
+    assert made == (
+        f"config: outputmakefile FORCE\n{rest}\n%config: outputmakefile FORCE\n{rest}\nx: y\n\tz\n"
+    )
+    (tree / "Makefile").write_text(made)
+    assert not mended(tree, (2, 6, 27))
+
+
 def test_a_function_is_not_declared_as_data(tmp_path: Path) -> None:
     text = "acpi_status __initdata acpi_os_initialize(void);\n"
     tree = old(tmp_path, "3.2", include__acpi__acpiosxf_dot_h=text)
