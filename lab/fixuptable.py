@@ -7,6 +7,8 @@ go into the builder's copy only. lab/fixups.py applies this table.
 
 from __future__ import annotations
 
+import itertools
+
 from lab.fixups import Edit, Header, Measure
 
 MEASURES = (
@@ -81,7 +83,27 @@ HEADERS = (
     ),
 )  # fmt: skip
 
+# Where x86's headers were up to 2.6.27, and then.
+_HEADERS_OF_X86 = ("include/asm-x86", "arch/x86/include/asm")
+
 EDITS = (
+    *(
+        Edit(
+            f"movq-constants-{number}", (2, 6, 30),
+            "a constant of 64 bits is given to movq, which takes 32: newer compilers do so",
+            f"mainline {commit}, 2.6.31",
+            path=f"{folder}/{name}",
+            find=rf'"q", "", "{old}"',
+            put='"q", "", "er"',
+        )
+        for number, (folder, (name, old, commit)) in enumerate(
+            itertools.product(
+                _HEADERS_OF_X86,
+                (("uaccess.h", "Zr", "ebe119cd0929"), ("uaccess_64.h", "ir", "155b73529583")),
+            ),
+            start=1,
+        )
+    ),
     Edit(
         "compiler-choice", (2, 6, 28),
         "an #error stands where a compiler newer than gcc 4 comes",

@@ -199,6 +199,16 @@ def test_a_mixed_rule_becomes_two(tmp_path: Path) -> None:
     assert not mended(tree, (2, 6, 27))
 
 
+def test_a_constant_for_movq_fits_it(tmp_path: Path) -> None:
+    text = 'ret, "q", "", "ir", 8);\nret, "q", "", "=r", 8);\nret, "w", "w", "ir", 2);\n'
+    fixed = text.replace('"q", "", "ir"', '"q", "", "er"')
+    early = old(tmp_path, "2.6", **{"include__asm-x86__uaccess_64_dot_h": text})
+    assert mended(early, (2, 6, 27)) == {"include/asm-x86/uaccess_64.h": fixed}
+    later = old(tmp_path, "2.7", arch__x86__include__asm__uaccess_64_dot_h=text)
+    assert mended(later, (2, 6, 30)) == {"arch/x86/include/asm/uaccess_64.h": fixed}
+    assert not mended(later, (2, 6, 31))
+
+
 def test_a_function_is_not_declared_as_data(tmp_path: Path) -> None:
     text = "acpi_status __initdata acpi_os_initialize(void);\n"
     tree = old(tmp_path, "3.2", include__acpi__acpiosxf_dot_h=text)
