@@ -121,6 +121,15 @@ EDITS = (
         put=r"\1: \3\n\4\n\2: \3\n\4",
     ),
     Edit(
+        "mutex-used", (2, 6, 28),
+        "functions that only assembly names are left out by newer compilers",
+        "mainline 7918baa55514, 2.6.29",
+        path="kernel/mutex.c",
+        find=r"^static (?:void noinline|noinline void)"
+             r"(?=( __sched)?\s+__mutex_(un)?lock_\w*slowpath)",
+        put="static __used noinline void",
+    ),
+    Edit(
         "plt32-relocs", (4, 15),
         "binutils 2.31 and newer mark calls with R_X86_64_PLT32, which the tool that lists "
         "relocations (CONFIG_RANDOMIZE_BASE) refuses",

@@ -209,6 +209,18 @@ def test_a_constant_for_movq_fits_it(tmp_path: Path) -> None:
     assert not mended(later, (2, 6, 31))
 
 
+def test_what_only_assembly_names_is_kept(tmp_path: Path) -> None:
+    text = (
+        "static void noinline __sched\n__mutex_lock_slowpath(atomic_t *lock_count);\n"
+        "static noinline void\n__mutex_unlock_slowpath(atomic_t *lock_count)\n"
+    )
+    tree = old(tmp_path, "2.6", kernel__mutex_dot_c=text)
+    assert mended(tree, (2, 6, 27))["kernel/mutex.c"] == (
+        "static __used noinline void __sched\n__mutex_lock_slowpath(atomic_t *lock_count);\n"
+        "static __used noinline void\n__mutex_unlock_slowpath(atomic_t *lock_count)\n"
+    )
+
+
 def test_a_function_is_not_declared_as_data(tmp_path: Path) -> None:
     text = "acpi_status __initdata acpi_os_initialize(void);\n"
     tree = old(tmp_path, "3.2", include__acpi__acpiosxf_dot_h=text)
