@@ -1,6 +1,6 @@
 """Building a hypervisor, and nothing else of Xen: a Debian source package or a tree, patched.
 
-Cached by content: source, patches, compiler. A build takes some 80 s on 2 cores.
+Cached by content: source, patches, options, compiler. A build takes some 80 s on 2 cores.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import debian, patchmail
+from lab import debian, kconfig, patchmail
 from lab.errors import LabError, UserError
 from lab.files import building, cache_dir, locked, require_space, sha256, sha256_of, write_atomic
 from lab.process import cores, follow, run
@@ -40,7 +40,7 @@ def build(config: XenConfig, report: Report) -> tuple[Path, str, dict[str, Any]]
     patches = [patch for path in config.patches for patch in patchmail.read(path)]
     hashes = {path.name: _hash(path) for path in config.patches}
     compiler = run(["gcc", "--version"]).splitlines()[0]
-    key = sha256_of(_VERSION, source.id, json.dumps(hashes), compiler)[:16]
+    key = sha256_of(_VERSION, source.id, json.dumps(hashes), compiler, *config.options)[:16]
     final = cache_dir() / "xen" / key
     with locked(final.with_name(f"{key}.lock")):
         if not final.is_dir():
@@ -53,12 +53,13 @@ def build(config: XenConfig, report: Report) -> tuple[Path, str, dict[str, Any]]
                 if not (tree / "xen" / "arch" / "x86" / "Makefile").is_file():
                     raise UserError(f"{source.name} is no Xen source tree (no xen/arch/x86)")
                 fitted = patchmail.apply_all(patches, tree)
-                _make(tree, scratch, report)
+                _make(tree, scratch, config.options, report)
                 facts = {
                     **source.facts,
                     "patches": hashes,
                     "notes": [f"{one.name}: {note}" for one in fitted for note in one.notes],
                     "compiler": compiler,
+                    "options": config.options,
                     "seconds": round(time.monotonic() - began, 1),
                 }
                 facts["version"] = _version(tree)
@@ -105,7 +106,8 @@ def _package(config: XenConfig, report: Report) -> _Source:
 def _tree(config: XenConfig) -> _Source:
     tree = config.tree
     assert tree is not None
-    if not (tree / "xen" / "Makefile").is_file() and not (tree / ".git").exists():
+    # A bare repository has no files: of a revision git says whether it is there.
+    if config.rev is None and not (tree / "xen" / "Makefile").is_file():
         raise UserError(f"xen.tree: {tree} is no Xen source tree (no xen/Makefile)")
     facts: dict[str, Any] = {"package": "tree", "source_tree": str(tree)}
     if config.rev is None:
@@ -133,7 +135,7 @@ def _tree(config: XenConfig) -> _Source:
     return _Source(str(tree), sha256_of("git", commit), facts, archive)
 
 
-def _make(tree: Path, scratch: Path, report: Report) -> None:
+def _make(tree: Path, scratch: Path, options: list[str], report: Report) -> None:
     """The hypervisor alone: xen/ has its own Kconfig and needs none of the tools."""
     log = cache_dir() / "xen" / "last-build.log"
     log.unlink(missing_ok=True)
@@ -142,6 +144,7 @@ def _make(tree: Path, scratch: Path, report: Report) -> None:
     argv = ["make", "-C", str(tree / "xen"), *variables, f"CC={compiler}", "PYTHON=python3"]
     report("compiling Xen (a minute or two)")
     run([*argv, "defconfig"], log=log)
+    _configure(tree / "xen" / ".config", options, [*argv, "olddefconfig"], log)
     files = 0
 
     def count(line: str) -> None:
@@ -157,6 +160,18 @@ def _make(tree: Path, scratch: Path, report: Report) -> None:
     for name in ("xen", "xen-syms", ".config"):
         shutil.copy(tree / "xen" / name, scratch / name.removeprefix("."))
     shutil.copy(log, scratch / "build.log")
+
+
+def _configure(file: Path, options: list[str], argv: list[str], log: Path) -> None:
+    """Put options on top of the default ones; LabError for one that Xen does not take."""
+    if not options:
+        return
+    with file.open("a") as config:
+        config.write("\n".join(options) + "\n")
+    run(argv, log=log)
+    missing = kconfig.not_taken(dict(line.split("=", 1) for line in options), file.read_text())
+    if missing:
+        raise LabError(f"Xen's configuration did not take {kconfig.some(missing)}")
 
 
 def _version(tree: Path) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
 from lab.configbase import Args, Model, check_args
+
+_OPTION = re.compile(r"CONFIG_[A-Z0-9_]+=[\w\"./-]+")
 
 
 class XenConfig(Model):
@@ -26,6 +29,10 @@ class XenConfig(Model):
     patches: list[Path] = Field(
         default_factory=list,
         description="Patches on the source or tree: diffs, series, mboxes, mails.",
+    )
+    options: list[str] = Field(
+        default_factory=list,
+        description="Options of Xen's configuration on top of its defconfig: CONFIG_PV32=y.",
     )
     args: Args = ""
 
@@ -48,6 +55,13 @@ class XenConfig(Model):
             raise ValueError(f"a hypervisor is from one of file, source, tree; here {given}")
         if self.patches and not self.built:
             raise ValueError("'patches' need a 'source' or 'tree' that they are applied to")
+        if self.options and not self.built:
+            raise ValueError("'options' need a 'source' or 'tree' that is built with them")
+        wrong = [line for line in self.options if not _OPTION.fullmatch(line)]
+        if wrong:
+            raise ValueError(
+                f"'options' are lines such as CONFIG_PV32=y or CONFIG_PV32=n, not {wrong[0]!r}"
+            )
         if self.rev is not None and self.tree is None:
             raise ValueError("'rev' is a revision of a 'tree', which is not given")
         return self

@@ -67,6 +67,8 @@ def test_a_variation_brings_its_xen_to_a_cell() -> None:
     [
         ("xens: {a: {file: x, source: xen}}", "xens.a: a hypervisor is from one of file, source"),
         ("xen: {patches: [a.patch]}", "'patches' need a 'source' or 'tree'"),
+        ("xen: {options: [CONFIG_PV32=y]}", "'options' need a 'source' or 'tree'"),
+        ("xen: {source: xen, options: [PV32]}", "lines such as CONFIG_PV32=y"),
         ("xen: {source: xen, rev: v1}", "'rev' is a revision of a 'tree'"),
         ("variations: {v: {xen: none}}", "variations.v.xen: 'none' is not under 'xens:'"),
         ("xens: {a: {sources: xen}}", "unknown key 'sources'; did you mean 'source'?"),
