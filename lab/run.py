@@ -19,7 +19,7 @@ from lab.errors import LabError
 from lab.evidence import RunFolder
 from lab.judge import TrialVerdict, judge
 from lab.plan import Cell, control_of
-from lab.room import guests_at_once, machines_at_once
+from lab.room import alone, guests_at_once, machines_at_once
 from lab.slots import Slots
 from lab.stopping import Asked, Rule, calibration
 from lab.supplies import Supplies
@@ -171,16 +171,17 @@ class Run:
         """All trials of a cell, those of an earlier attempt at this run included."""
         rule = self._rule(cell)  # may wait for the control; a slot is not held meanwhile
         boots = Boots(self._earlier(cell), last=self.folder.last_trial(cell.id))
+        many = slots.count if self._alone(cell) else 1
 
         def boot(asked: Asked) -> None:
-            with slots.one(rank=0 if rule.calibrates else 1):
+            with slots.held(0 if rule.calibrates else 1, many):
                 # Boots beside this one may have settled the cell while it waited.
                 if not self.stop.is_set() and rule.wants_more(boots.verdicts):
                     number = boots.begin()
                     boots.ended(number, self._trial(cell, number, place, asked))
 
         while not self.stop.is_set() and rule.wants_more(boots.verdicts):
-            number = rule.batch(boots.verdicts, slots.count)
+            number = rule.batch(boots.verdicts, slots.count // many)
             asked = rule.asked(boots.verdicts, number)
             with ThreadPoolExecutor(number) as pool:
                 list(pool.map(boot, [asked] * number))
@@ -191,6 +192,11 @@ class Run:
         if made.verdict is not Verdict.LAB_ERROR:
             self._durations.took(self._key(cell), boots.seconds)
         self._outcome(made)
+
+    def _alone(self, cell: Cell) -> bool:
+        """Whether nothing else may run on its host beside a guest of that kind."""
+        emulated = self.config.host.kind == "nested" and self.supplies.accel.name == "tcg"
+        return alone(cell.guest, emulated)
 
     def _trial(self, cell: Cell, number: int, place: Place, asked: Asked) -> TrialVerdict:
         try:

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 
 
 class Slots:
-    """``count`` boots may run at once. Who waits is served by rank, lowest first, then in turn."""
+    """``count`` boots may run at once. Who waits is served by rank, lowest first, then in turn.
+
+    Nobody is served before the first in the queue, also when that one wants more than is free.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -26,24 +29,24 @@ class Slots:
             return len(self._waiting)
 
     @contextlib.contextmanager
-    def one(self, rank: int = 0) -> Iterator[None]:
-        """A slot for the block; waits until there is one."""
-        self.take(rank)
+    def held(self, rank: int = 0, many: int = 1) -> Iterator[None]:
+        """So many slots for the block; waits until they are free."""
+        self.take(rank, many)
         try:
             yield
         finally:
-            self.give_back()
+            self.give_back(many)
 
-    def take(self, rank: int = 0) -> None:
+    def take(self, rank: int = 0, many: int = 1) -> None:
         with self._changed:
             ticket = (rank, next(self._tickets))
             heapq.heappush(self._waiting, ticket)
-            self._changed.wait_for(lambda: self._free > 0 and self._waiting[0] == ticket)
+            self._changed.wait_for(lambda: self._free >= many and self._waiting[0] == ticket)
             heapq.heappop(self._waiting)
-            self._free -= 1
+            self._free -= many
             self._changed.notify_all()
 
-    def give_back(self) -> None:
+    def give_back(self, many: int = 1) -> None:
         with self._changed:
-            self._free += 1
+            self._free += many
             self._changed.notify_all()

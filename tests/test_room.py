@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.config import LabConfig
-from lab.room import guests_at_once, machines_at_once
+from lab.room import alone, guests_at_once, machines_at_once
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,8 @@ def test_no_more_machines_at_once_than_there_is_memory_for(
         {"guests": {"memory_mib": guest_mib}, "kernels": {"control-bad": {"control": "bad"}}}
     )
     assert machines_at_once(config, beside_host) == fits
+
+
+def test_emulated_svm_guests_have_the_host_to_themselves() -> None:
+    assert [alone(kind, emulated=True) for kind in ("pv", "pvh", "hvm")] == [False, True, True]
+    assert not alone("hvm", emulated=False)
