@@ -17,7 +17,7 @@ from lab.evidence import RunFolder
 from lab.files import cache_dir, sha256, sha256_of, short, write_atomic
 from lab.halving import DEFAULT, Score, Settings
 from lab.plan import Cell, cells
-from lab.room import guests_at_once, machines_at_once
+from lab.room import alone, guests_at_once, machines_at_once
 from lab.search import RECORD, Machines, Outcome, Plan, cell_of, shortened
 from lab.search import search as course
 from lab.session import gathered, manifest
@@ -151,7 +151,8 @@ def _place(
     host = XenHost(config, supplies, folder, board, threading.Event(), cell.xen)
     try:
         host.start()
-        yield HostPlace(host), guests_at_once(config)
+        together = 1 if alone(cell.guest, host.emulated) else guests_at_once(config)
+        yield HostPlace(host), together
     finally:
         host.stop(False)
 
