@@ -27,6 +27,7 @@ from lab.supplies import Supplies, gather, gather_host
 from lab.terminal import Terminal
 from lab.trial import CAPSULE
 from lab.verdict import Verdict
+from lab.verification import rules
 from lab.xenhost import ROW, nested_host
 
 if TYPE_CHECKING:  # what it imports is for cells on a Xen host only
@@ -217,6 +218,7 @@ def manifest(supplies: Supplies, repeat: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "lab": __version__,
+        "rules": rules(),
         "began": _now(),
         "command": repeat,
         "argv": sys.argv,

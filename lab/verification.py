@@ -7,9 +7,19 @@ from pathlib import Path
 from lab.cellverdict import CellVerdict, combine, with_controls
 from lab.config import LabConfig
 from lab.evidence import RunFolder
+from lab.files import PROJECT, sha256_of
 from lab.judge import judge
 from lab.plan import Cell
+from lab.terminal import Terminal
 from lab.verdict import Verdict, exit_code
+
+# What a verdict follows from, besides the evidence.
+_RULES = ("records", "consoletext", "judge", "confidence", "stopping", "cellverdict", "verdict")
+
+
+def rules() -> str:
+    """Which rules this lab judges by: 16 hex digits, kept in a run's manifest.json."""
+    return sha256_of(*[(PROJECT / "lab" / f"{name}.py").read_bytes() for name in _RULES])[:16]
 
 
 def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
@@ -50,8 +60,6 @@ def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
 
 def verify(path: Path) -> int:
     """Print the table and what does not hold; 4 when anything does not, else the run's code."""
-    from lab.terminal import Terminal
-
     run = RunFolder.open(path)
     if run.manifest().get("bisect"):
         return _verify_all(run)
@@ -61,6 +69,8 @@ def verify(path: Path) -> int:
     terminal.table(cells)
     for problem in problems:
         terminal.say(f"DOES NOT HOLD: {problem}")
+    if differences:
+        _say_of_other_rules(terminal, [run])
     if problems:
         return Verdict.LAB_ERROR.exit_code
     hashes = len(run.hashes())
@@ -68,22 +78,31 @@ def verify(path: Path) -> int:
     return exit_code([(c.verdict, c.cell.expect) for c in cells if c.verdict is not None])
 
 
+def _say_of_other_rules(terminal: Terminal, folders: list[RunFolder]) -> None:
+    """Evidence outlives the lab that wrote it: a later one may judge otherwise."""
+    if any(folder.manifest().get("rules") != rules() for folder in folders):
+        terminal.say(
+            "note: another version of the lab wrote this, which judged by other rules: "
+            "a verdict that is derived otherwise may be due to that"
+        )
+
+
 def _verify_all(bisect: RunFolder) -> int:
     """A bisect's sessions: each is a run of its own. What stopped it is left out."""
-    from lab.terminal import Terminal
-
     terminal = Terminal()
-    problems, checked = [], 0
+    problems: list[str] = []
+    checked: list[RunFolder] = []
     for path in sorted((bisect.path / "steps").iterdir()):
         if not (path / "manifest.json").is_file() or ".stopped" in path.name:
             continue  # a commit that did not build has no session
         session = RunFolder.open(path)
         found = session.tampered() + rederive(session)[1]
         problems += [f"{path.name}: {problem}" for problem in found]
-        checked += 1
+        checked.append(session)
     for problem in problems:
         terminal.say(f"DOES NOT HOLD: {problem}")
     if problems:
+        _say_of_other_rules(terminal, checked)
         return Verdict.LAB_ERROR.exit_code
-    terminal.say(f"verified: {checked} sessions unchanged, their verdicts derived again alike")
+    terminal.say(f"verified: {len(checked)} sessions unchanged, their verdicts derived again alike")
     return 0

@@ -203,6 +203,21 @@ def test_verify_finds_what_was_changed(tmp_path: Path, monkeypatch: pytest.Monke
     assert "dom0-old/1: written CORRUPTS, derived CLEAN" in differences
 
 
+@pytest.mark.parametrize(("written", "noted"), [(verification.rules(), 0), ("0" * 16, 1)])
+def test_a_verdict_of_another_versions_rules_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    written: str, noted: int,
+) -> None:  # fmt: skip
+    run, _ = run_with(tmp_path, monkeypatch, FakePlace(truth))
+    run.folder.write("manifest.json", {"format": FORMAT, "rules": written})
+    cell = run.folder.path / "cells" / "dom0-old" / "1" / "verdict.json"
+    cell.write_text(cell.read_text().replace("CORRUPTS", "CRASHED"))
+    assert verification.verify(run.folder.path) == 4
+    said = capsys.readouterr().out
+    assert "written CRASHED, derived CORRUPTS" in said
+    assert said.count("judged by other rules") == noted
+
+
 def test_a_folder_that_is_no_run_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no run's folder"):
         RunFolder.open(tmp_path)
