@@ -26,7 +26,6 @@ SPACE: Mapping[str, tuple[int | str, ...]] = {
     "victim_us": (200, 30, 60, 100, 400),
     "opener_us": (0, 300),
     "prio": (10, 0),
-    "pressure": (0, 16),
     "files": ("mmx,x87,sse", "mmx"),
 }
 LEVEL = 0.05  # the chance, at most, that luck alone makes a winner

@@ -221,6 +221,7 @@ def _vacuity(facts: TrialFacts, transcript: Transcript, figures: dict[str, Any])
         or _wrong_fpu(facts, env)
         or _another_fix(facts, env)
         or _idle_roles(transcript)
+        or _no_shortage(transcript)
         or _too_little(facts, figures["windows"], figures["checks"])
     )
 
@@ -248,6 +249,14 @@ def _idle_roles(transcript: Transcript) -> str | None:
         return "no window at all: the kernel itself counted no allocation in #NM"
     if end.fields.get("victim_checks") == "0":
         return "the victims never ran: only openers checked their registers"
+    return None
+
+
+def _no_shortage(transcript: Transcript) -> str | None:
+    """Pressure that the kernel never felt: its allocations did not have to wait."""
+    start, end = transcript.last("start"), transcript.last("end")
+    if start and end and start.number("pressure") and not end.number("pressed"):
+        return "memory never ran short: the kernel killed none of those that held it"
     return None
 
 

@@ -31,7 +31,10 @@ struct board {
 	struct tally tally[TALLIES];
 	u32 hits;                 /* windows in which a check failed: one each, however many did */
 	u32 last_hit;             /* the window of the last of them, counted from 1; 0: none */
-	u32 pressed;              /* MiB touched by the memory pressure */
+	u32 gathered;             /* pressure: openers' children that waited for a shortage */
+	u32 fuses;                /* ... fuses that were ready */
+	u32 shortages;            /* ... how often it was made */
+	u32 pressed;              /* ... how often the kernel killed a fuse: it did run short */
 	u32 found;                /* findings claimed, of all roles */
 	struct finding finding[FINDINGS];
 	u32 corrupt_files[FILES]; /* failed checks, by register file */

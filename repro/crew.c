@@ -1,6 +1,7 @@
 /* crew.c - start the roles, each in its place; end them all. */
 #include "crew.h"
 
+#include "pressure.h"
 #include "record.h"
 #include "roles.h"
 #include "sys.h"

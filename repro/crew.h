@@ -5,7 +5,7 @@
 #include "board.h"
 #include "settings.h"
 
-enum { CREW_MOST = 64 + 64 + 64 + 1 };
+enum { CREW_MOST = 400 + 64 + 64 + 1 };
 
 struct crew {
 	const struct settings *settings;

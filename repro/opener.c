@@ -1,5 +1,6 @@
 /* opener.c - one window per child. */
 #include "aim.h"
+#include "pressure.h"
 #include "random.h"
 #include "roles.h"
 #include "sys.h"
@@ -17,6 +18,8 @@ bool opener_check(const struct settings *settings, const struct owner *owner,
 		board_count(&board->attempts);
 	check_load(&check); /* the first FPU instruction of this process: the window */
 	board_count(opens ? &board->windows : &board->inherited);
+	if (settings->pressure)
+		pressure_next(board);
 	if (settings->hold_us)
 		sys_sleep(settings->hold_us);
 	else
@@ -29,8 +32,11 @@ NORETURN static void child(const struct settings *settings, struct board *board,
 {
 	const struct damage damage = damage_for(owner, settings->files, settings->inject);
 	struct finding finding = { .complete = 0 };
-	const bool passes = opener_check(settings, owner, &damage, board, &finding);
+	bool passes;
 
+	if (settings->pressure)
+		pressure_turn(board);
+	passes = opener_check(settings, owner, &damage, board, &finding);
 	if (!settings->witness)
 		board_check(board, OPENER, passes ? NULL : &finding);
 	sys_exit(0);

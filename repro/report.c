@@ -70,6 +70,8 @@ const char *report_vacuous(const struct report *report)
 		return board_read(&board->inherited) ? "parent_fpu" : "no_windows";
 	if (!board_checks(board))
 		return "no_checks";
+	if (report->settings && report->settings->pressure && !board_read(&board->pressed))
+		return "no_shortage";
 	return text_equal(report->environment->fpu, "eager") ? "eager" : "no";
 }
 

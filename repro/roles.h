@@ -23,7 +23,4 @@ NORETURN void opener_run(const struct settings *settings, struct board *board, u
 bool opener_check(const struct settings *settings, const struct owner *owner,
 		  const struct damage *damage, struct board *board, struct finding *finding);
 
-/* Touches memory and gives it back, so that allocations of others may have to wait. */
-NORETURN void pressure_run(const struct settings *settings, struct board *board);
-
 #endif

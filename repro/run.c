@@ -110,6 +110,8 @@ static const char *impossible(const struct run *run)
 
 	if (!crew_placeable(&run->crew))
 		return "no_such_cpu";
+	if (settings->pressure && sys_getpid() != 1)
+		return "pressure_needs_pid1"; /* it makes the whole machine run out of memory */
 	if (!settings->halt)
 		return NULL;
 	if (sys_getpid() != 1)

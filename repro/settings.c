@@ -23,7 +23,7 @@ static const struct setting table[] = {
 	{ "windows", AT(windows), 0, 2000000000, 0, NUMBER },
 	{ "at_least", AT(at_least), 0, 2000000000, 0, NUMBER },
 	{ "checks", AT(checks), 0, 2000000000, 0, NUMBER },
-	{ "openers", AT(openers), 0, 64, 1, NUMBER },
+	{ "openers", AT(openers), 0, 400, 1, NUMBER },
 	{ "victims", AT(victims), 0, 64, 2, NUMBER },
 	{ "opener_us", AT(opener_us), 0, 10000000, 0, NUMBER },
 	{ "hold_us", AT(hold_us), 0, 10000000, 0, NUMBER },

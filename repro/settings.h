@@ -29,7 +29,7 @@ struct settings {
 	u32 opener_prio;  /* ... and of openers: victims of less starve */
 	u32 parent_fpu;   /* 1: the openers' parent has used the FPU, so none opens a window */
 	u32 halt;         /* 1: openers are held back so that the vCPU halts in windows */
-	u32 pressure;     /* MiB touched and given back over and over; 0: none */
+	u32 pressure;     /* MiB of a process that the kernel kills when memory runs short; 0: none */
 	u32 opener_cpu;   /* a number, PLACE_ANY, or PLACE_SPREAD: id modulo the vCPUs */
 	u32 victim_cpu;
 	u32 stop;         /* end after so many windows with a failed check; 0: never for that */

@@ -61,6 +61,15 @@ bool text_number(const char *text, u32 highest, u32 *number)
 	return true;
 }
 
+u32 text_leading_number(const char *text)
+{
+	u32 number = 0;
+
+	for (; *text >= '0' && *text <= '9'; text++)
+		number = number * 10 + (u32)(*text - '0');
+	return number;
+}
+
 bool text_has_word(const char *line, const char *word)
 {
 	while (*line && *line != '\n') {

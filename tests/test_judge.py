@@ -23,9 +23,10 @@ def verdict(text: bytes, facts: TrialFacts = FACTS, ending: Ending | None = DONE
 
 
 def test_clean() -> None:
-    found = verdict(console())
-    assert found.verdict is Verdict.CLEAN
-    assert found.windows == 5000
+    for text in (console(), console(pressure=64, pressed=1)):
+        found = verdict(text)
+        assert found.verdict is Verdict.CLEAN
+        assert found.windows == 5000
 
 
 def test_corrupts_names_whose_value_it_was() -> None:
@@ -47,6 +48,7 @@ def test_corrupts_names_whose_value_it_was() -> None:
         (console(windows=99), "too little exposure"),
         (console(checks=0), "never ran"),
         (console(checks=99), "too little exposure"),
+        (console(pressure=64), "memory never ran short"),
     ],
 )
 def test_what_could_not_have_shown_a_corruption_is_vacuous(text: bytes, why: str) -> None:

@@ -195,6 +195,14 @@ def test_only_pid_1_may_hold_openers_back(program: Path) -> None:
     assert records[-1][1]["reason"] == "halt_needs_pid1"
 
 
+def test_only_pid_1_may_make_memory_run_short(program: Path) -> None:
+    """Or the kernel would kill this machine's processes."""
+    code, records = run(program, "pressure=1", "seconds=1", *ANYWHERE)
+    assert code == 4
+    assert records[-1][1]["reason"] == "pressure_needs_pid1"
+    assert records[-1][1]["pressed"] == "0"
+
+
 def test_without_openers_the_run_is_vacuous(program: Path) -> None:
     code, records = run(program, "openers=0", "seconds=1", *ANYWHERE)
     assert code == VACUOUS

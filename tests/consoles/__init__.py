@@ -32,12 +32,14 @@ def console(
     inject: int = 0,
     dom0: int = 0,
     status: str = "ok",
+    pressure: int = 0,
+    pressed: int = 0,
 ) -> bytes:
     """A whole trial's console with what a test wants to differ."""
     counts = {"windows": windows, "checks": checks, "corruptions": corruptions}
     counts["hits"] = corruptions if hits is None else hits
     said: list[tuple[str, dict[str, object]]] = [
-        ("start", {"version": 1, "run": nonce, "inject": inject}),
+        ("start", {"version": 1, "run": nonce, "inject": inject, "pressure": pressure}),
         (
             "env",
             {
@@ -58,5 +60,6 @@ def console(
         )
     said.append(("progress", {"t": "1.000000", **counts}))
     if end:
-        said.append(("end", {"t": "12.000000", **counts, "status": status, "reason": "asked"}))
+        ending = {"status": status, "reason": "asked", "pressed": pressed}
+        said.append(("end", {"t": "12.000000", **counts, **ending}))
     return b"".join(record(seq, type_, **fields) for seq, (type_, fields) in enumerate(said))

@@ -165,6 +165,16 @@ def test_bad_input_is_one_sentence_and_exit_code_2(words: tuple[str, ...], says:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_memory_that_runs_short_opens_what_preempt_none_closes() -> None:
+    done = lab("run", "-c", "tests/integration/pressure.yaml")
+    assert done.returncode == 0, done.stdout
+    cells = outcomes(run_folder(done.stdout))
+    assert cells["dom0-bad~none"]["corruptions"] == 0
+    assert cells["dom0-bad~none"]["windows"] > 0
+    assert cells["dom0-bad~none-pressure"]["verdict"] == "CORRUPTS"
+    assert all(int(t["end"]["pressed"]) for t in cells["dom0-bad~none-pressure"]["trials"])
+
+
 def test_a_32_bit_program_sees_it_too(tmp_path: Path) -> None:
     """Also on a kernel that is built without the calls of 32-bit time, as the control is."""
     (tmp_path / "lab.yaml").write_text(
