@@ -26,8 +26,9 @@ _MATTERS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("BLK_DEV_INITRD",), "it cannot start the stress program, which comes as a ramdisk"),
     (("BINFMT_ELF",), "it cannot start the stress program"),
     (("PROC_FS",), "the stress program cannot tell what it runs on"),
-    (("PREEMPT_VOLUNTARY", "PREEMPT", "PREEMPT_LAZY"), "the first FPU use never gives way: "
-                                                       "the bug could hardly show"),
+    (("PREEMPT_VOLUNTARY", "PREEMPT", "PREEMPT_LAZY"), "the first FPU use gives way only "
+                                                       "while memory is short: the bug could "
+                                                       "hardly show"),
     (("SLUB_DEBUG", "SLAB", "PREEMPT"), "before 3.17 SLUB then never gives way in the first FPU "
                                         "use: the bug could hardly show"),
 )  # fmt: skip
