@@ -103,6 +103,8 @@ bool crew_go(struct crew *crew)
 	if (!start_role(crew, OPENER, crew->settings->openers) ||
 	    !start_role(crew, INJECTED, crew->settings->pressure ? 1 : 0))
 		return false;
+	if (crew->settings->pressure)
+		sys_own_memory(); /* at our priority we would wait for pages in vain */
 	board_count(&crew->board->go);
 	return true;
 }

@@ -11,6 +11,7 @@ enum {
 	GATHER = 2000000,  /* us to wait for the openers' children */
 	SHORTAGE = 1000000, /* us that one lasts at most */
 	PRIORITY = 91,     /* SCHED_FIFO: above the victims, below the supervisor */
+	FUSE_PRIORITY = 97, /* above all: until it has ended, older kernels let who wants memory spin */
 };
 
 static const char watermark[] = "/proc/sys/vm/min_free_kbytes";
@@ -61,7 +62,7 @@ NORETURN static void fuse(const struct settings *settings, struct board *board)
 	for (u32 at = 0; block && at < bytes; at += PAGE)
 		*(volatile u8 *)(block + at) = 1;
 	board_count(&board->fuses);
-	sys_schedule(PRIORITY); /* its end is not to be waited for */
+	sys_schedule(FUSE_PRIORITY);
 	for (;;)
 		sys_sleep(SHORTAGE);
 }
@@ -72,14 +73,15 @@ static u32 waiting(const struct board *board)
 	return board_read(&board->gathered) - board_read(&board->attempts);
 }
 
-/* Until the fuse and every opener's child are ready, or those that are must do. */
-static void gather(const struct settings *settings, const struct board *board, u32 fuses)
+/* Waits for the fuse and every opener's child; those that are there must do. False: no fuse. */
+static bool gather(const struct settings *settings, const struct board *board, u32 fuses)
 {
 	const u64 until = sys_now() + GATHER;
 
 	while (sys_now() < until &&
 	       (board_read(&board->fuses) == fuses || waiting(board) < settings->openers))
 		sys_sleep(POLL);
+	return board_read(&board->fuses) != fuses;
 }
 
 /* Waits until the kernel has killed the fuse, or all children have had their turns. */
@@ -98,7 +100,17 @@ static bool blows(int child, const struct board *board)
 	return false;
 }
 
-static void shortage(const struct settings *settings, struct board *board, u32 usual)
+static void shortage(const struct settings *settings, struct board *board, int child, u32 usual)
+{
+	set_watermark(kib_after("/proc/meminfo", "MemFree:") + settings->pressure * 512);
+	board_count(&board->shortages);
+	sys_wake(&board->shortages);
+	if (blows(child, board))
+		board_count(&board->pressed);
+	set_watermark(usual);
+}
+
+static void round(const struct settings *settings, struct board *board, u32 usual)
 {
 	const u32 fuses = board_read(&board->fuses);
 	const int child = sys_fork();
@@ -110,13 +122,9 @@ static void shortage(const struct settings *settings, struct board *board, u32 u
 		sys_sleep(SHORTAGE); /* memory is short as it is */
 		return;
 	}
-	gather(settings, board, fuses);
-	set_watermark(kib_after("/proc/meminfo", "MemFree:") + settings->pressure * 512);
-	board_count(&board->shortages);
-	sys_wake(&board->shortages);
-	if (blows(child, board))
-		board_count(&board->pressed);
-	set_watermark(usual);
+	/* Without a fuse the kernel would kill those who want memory. */
+	if (gather(settings, board, fuses))
+		shortage(settings, board, child, usual);
 	sys_kill(child, 9);
 	sys_reap(child, &status, true);
 }
@@ -131,7 +139,7 @@ void pressure_run(const struct settings *settings, struct board *board)
 	sys_write_file("/proc/sys/kernel/printk", "4");
 	sys_schedule(PRIORITY);
 	for (;;)
-		shortage(settings, board, usual);
+		round(settings, board, usual);
 }
 
 void pressure_turn(struct board *board)

@@ -25,6 +25,8 @@ void sys_die_with_parent(void);
 /* Memory that survives fork as one memory (shared) or as a copy. NULL when there is none. */
 void *sys_map(u32 bytes, bool shared);
 void sys_unmap(void *where, u32 bytes);
+/* Copies now what is still shared with children of a fork: a later write needs no new page. */
+void sys_own_memory(void);
 
 /* Microseconds of CLOCK_MONOTONIC. */
 u64 sys_now(void);
