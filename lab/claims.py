@@ -20,7 +20,6 @@ from lab.verdict import Verdict
 HOLDS, FAILS, OPEN = "HOLDS", "DOES NOT HOLD", "OPEN"
 _WIDTH = 76
 _TALLY = re.compile(r"(\d{1,10})/(\d{1,10})")
-_ENOUGH_CHECKS = 1000  # of which none failed: then it does not hold
 _PLAIN: dict[Showing, Verdict] = {
     "corrupts": Verdict.CORRUPTS, "clean": Verdict.CLEAN, "vacuous": Verdict.VACUOUS,
 }  # fmt: skip
@@ -95,15 +94,17 @@ def _seen(cell: CellVerdict) -> str:
 
 
 def _tallied(name: str, claim: ClaimConfig, field: str, named: Sequence[CellVerdict]) -> Outcome:
-    """Only some of the checks count: corrupted ones among them, or enough that were not."""
-    lines, verdicts = [], []
-    for cell in named:
-        checks, failed = _tally(cell, field)
-        lines.append(f"{cell.cell.id}: {failed:,} of {checks:,} {field} checks failed")
-        settled = checks >= _ENOUGH_CHECKS
-        verdicts.append(HOLDS if failed else FAILS if settled else OPEN)
-    verdict = FAILS if FAILS in verdicts else OPEN if OPEN in verdicts else HOLDS
-    return Outcome(name, claim, verdict, tuple(lines))
+    """Only some of the checks count. No control tells how often those would fail, so that none
+    did refutes nothing, however many they were: it bounds the rate.
+    """
+    counts = [(cell.cell.id, *_tally(cell, field)) for cell in named]
+    lines = tuple(
+        f"{name}: {failed:,} of {checks:,} {field} checks failed"
+        + ("" if failed or not checks else f": below {bound(checks):.1e} of them at 95 %")
+        for name, checks, failed in counts
+    )
+    shown = all(failed for _, _, failed in counts)
+    return Outcome(name, claim, HOLDS if shown else OPEN, lines)
 
 
 def _tally(cell: CellVerdict, field: str) -> tuple[int, int]:
