@@ -39,10 +39,16 @@
 #include "run.h"
 #include "settings.h"
 #include "sys.h"
+#include "text.h"
 
 ASM_ENTRY;
 
-enum { VERSION = 1, COMMAND_LINE = 8192 };
+enum {
+	VERSION = 1,
+	COMMAND_LINE = 8192,
+	LINGER = 200000,         /* us from the last word to the power-off */
+	LINGER_GUEST = 10000000, /* ... where dom0 reads the console, when it comes to run */
+};
 
 static bool read_settings(struct settings *settings, bool first, char **words, char reason[64])
 {
@@ -72,11 +78,10 @@ static void put_start(const struct settings *settings, bool first)
 	record_write(&record);
 }
 
-static int stress(bool first, char **words)
+static int stress(bool first, char **words, struct environment *environment)
 {
 	const u64 begun = sys_now();
 	struct settings settings;
-	struct environment environment;
 	struct record record;
 	char reason[64];
 
@@ -85,11 +90,23 @@ static int stress(bool first, char **words)
 		return USAGE;
 	}
 	put_start(&settings, first);
-	environment_read(&environment);
+	environment_read(environment);
 	record_begin(&record, "env");
-	environment_record(&environment, &record);
+	environment_record(environment, &record);
 	record_write(&record);
-	return run(&settings, &environment, begun);
+	return run(&settings, environment, begun);
+}
+
+/*
+ * A guest's console is a ring, and what is still in it is lost with the domain. Who has read
+ * the last word destroys the domain, so waiting costs nothing.
+ */
+static u32 linger(const struct environment *environment)
+{
+	const bool guest = environment->dom0 && text_equal(environment->dom0, "0") &&
+			   !text_equal(environment->xen, "none");
+
+	return guest ? LINGER_GUEST : LINGER;
 }
 
 /* As the ABI's entry leaves it: argc, argv..., NULL. */
@@ -99,6 +116,7 @@ void start(long *stack)
 {
 	const bool first = sys_getpid() == 1;
 	char **words = (char **)(stack + 1);
+	struct environment environment = { .dom0 = NULL };
 	int code;
 
 	if (first) {
@@ -107,10 +125,10 @@ void start(long *stack)
 		sys_mount("sysfs", "/sys");
 		record_on_console(true);
 	}
-	code = stress(first, *words ? words + 1 : words);
+	code = stress(first, *words ? words + 1 : words, &environment);
 	if (first) {
 		sys_drain_console();
-		sys_sleep(200000); /* a console over a ring is read by somebody else */
+		sys_sleep(linger(&environment));
 		sys_power_off();
 	}
 	sys_exit(code);
