@@ -84,8 +84,10 @@ def decide(name: str, claim: ClaimConfig, cells: Sequence[CellVerdict]) -> Outco
 
 
 def _unsettled(verdict: Verdict, wanted: Verdict) -> bool:
-    """Proves neither: our own fault, or a silence that is worth nothing."""
-    return verdict is Verdict.LAB_ERROR or (verdict is Verdict.VACUOUS and wanted is Verdict.CLEAN)
+    """Proves neither: our own fault, a crash, or a silence that is worth nothing."""
+    if verdict in (Verdict.LAB_ERROR, Verdict.CRASHED):
+        return True
+    return verdict is Verdict.VACUOUS and wanted is not Verdict.VACUOUS
 
 
 def _seen(cell: CellVerdict) -> str:
