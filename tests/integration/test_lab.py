@@ -118,7 +118,8 @@ def cut_off(signal_number: int) -> tuple[Path, int]:
     (PROJECT / "results").mkdir(exist_ok=True)
     before = {p.name for p in (PROJECT / "results").iterdir()}
     process = subprocess.Popen(
-        [*LAB, "run", "native-control-bad"], cwd=PROJECT,
+        # Started in the background of a script, the tests themselves ignore Ctrl-C.
+        ["env", "--default-signal=INT", *LAB, "run", "native-control-bad"], cwd=PROJECT,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     end = time.monotonic() + _DEADLINE
