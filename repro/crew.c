@@ -10,7 +10,7 @@
 enum {
 	FAREWELL = 2000000,   /* us to wait for killed roles */
 	READY = 2000000,      /* ... and for victims that get ready */
-	SUPERVISOR_PRIO = 95, /* above every role: they must not delay the end */
+	SUPERVISOR_PRIO = 95, /* above every role, if not their fuse: they must not delay the end */
 	HELD_BACK_PRIO = 1,   /* openers with halt=1 */
 };
 

@@ -5,7 +5,7 @@
 #include "board.h"
 #include "settings.h"
 
-enum { CREW_MOST = 400 + 64 + 64 + 1 };
+enum { CREW_MOST = OPENERS_MOST + VICTIMS_MOST + STEADY_MOST + 1 }; /* 1: memory pressure */
 
 struct crew {
 	const struct settings *settings;

@@ -1,16 +1,17 @@
 /* pressure.c - raise the watermark, let the kernel kill the fuse, put it back; again. */
 #include "pressure.h"
 
+#include "record.h"
 #include "sys.h"
 #include "text.h"
 
 enum {
 	MIB = 1 << 20,
 	PAGE = 4096,
-	POLL = 1000,       /* us */
-	GATHER = 2000000,  /* us to wait for the openers' children */
+	POLL = 1000,        /* us */
+	GATHER = 2000000,   /* us to wait for the openers' children */
 	SHORTAGE = 1000000, /* us that one lasts at most */
-	PRIORITY = 91,     /* SCHED_FIFO: above the victims, below the supervisor */
+	PRIORITY = 91,      /* SCHED_FIFO: above the victims, below the supervisor */
 	FUSE_PRIORITY = 97, /* above all: until it has ended, older kernels let who wants memory spin */
 };
 
@@ -30,17 +31,13 @@ static u32 kib_after(const char *path, const char *name)
 	return text_leading_number(at);
 }
 
-static bool set_watermark(u32 kib)
+static void set_watermark(u32 kib)
 {
-	char text[12];
-	char *at = text + sizeof(text) - 1;
+	struct record text = { .used = 0 };
 
-	*at = '\0';
-	do {
-		*--at = (char)('0' + kib % 10);
-		kib /= 10;
-	} while (kib);
-	return sys_write_file(watermark, at);
+	record_digits(&text, kib);
+	text.text[text.used] = '\0';
+	sys_write_file(watermark, text.text);
 }
 
 /* How gladly the kernel kills the caller for memory; oom_adj before 2.6.36. */

@@ -6,6 +6,7 @@
 #include "registers.h"
 #include "types.h"
 
+enum { OPENERS_MOST = 400, VICTIMS_MOST = 64, STEADY_MOST = 64 };
 enum { PLACE_ANY = 1001, PLACE_SPREAD = 1002, HIGHEST_CPU = 1000 };
 
 struct settings {
