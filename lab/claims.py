@@ -23,6 +23,8 @@ _TALLY = re.compile(r"(\d{1,10})/(\d{1,10})")
 _PLAIN: dict[Showing, Verdict] = {
     "corrupts": Verdict.CORRUPTS, "clean": Verdict.CLEAN, "vacuous": Verdict.VACUOUS,
 }  # fmt: skip
+# Proves neither side: not run, our own fault, a crash, a silence that is worth nothing.
+_UNSETTLED = (None, Verdict.LAB_ERROR, Verdict.CRASHED, Verdict.VACUOUS)
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,10 @@ def decide(name: str, claim: ClaimConfig, cells: Sequence[CellVerdict]) -> Outco
     wanted = _PLAIN[claim.show]
     seen = tuple(_seen(cell) for cell in named)
     verdicts = [cell.verdict for cell in named]
-    if any(v is not None and v is not wanted and not _unsettled(v, wanted) for v in verdicts):
+    if any(v is not wanted and v not in _UNSETTLED for v in verdicts):
         return Outcome(name, claim, FAILS, seen)
     shown = all(verdict is wanted for verdict in verdicts)
     return Outcome(name, claim, HOLDS if shown else OPEN, seen)
-
-
-def _unsettled(verdict: Verdict, wanted: Verdict) -> bool:
-    """Proves neither: our own fault, a crash, or a silence that is worth nothing."""
-    if verdict in (Verdict.LAB_ERROR, Verdict.CRASHED):
-        return True
-    return verdict is Verdict.VACUOUS and wanted is not Verdict.VACUOUS
 
 
 def _seen(cell: CellVerdict) -> str:
@@ -101,9 +96,9 @@ def _tallied(name: str, claim: ClaimConfig, field: str, named: Sequence[CellVerd
     """
     counts = [(cell.cell.id, *_tally(cell, field)) for cell in named]
     lines = tuple(
-        f"{name}: {failed:,} of {checks:,} {field} checks failed"
+        f"{cell}: {failed:,} of {checks:,} {field} checks failed"
         + ("" if failed or not checks else f": below {bound(checks):.1e} of them at 95 %")
-        for name, checks, failed in counts
+        for cell, checks, failed in counts
     )
     shown = all(failed for _, _, failed in counts)
     return Outcome(name, claim, HOLDS if shown else OPEN, lines)
