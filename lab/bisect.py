@@ -20,11 +20,11 @@ from lab.bisectgit import BisectRepo, Found, ToTest, Undecided
 from lab.bisectjournal import ENDS, Journal, Order
 from lab.bisectstate import Mark, Step, choose, costs, log_text, mark_of, wrong
 from lab.bisectstep import Control, Sessions
-from lab.cellverdict import CellVerdict
 from lab.errors import LabError
 from lab.evidence import RunFolder
-from lab.files import short, write_atomic
-from lab.verdict import Verdict
+from lab.system.files import short, write_atomic
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 
 BUILD_FAILED = "BUILD FAILED"
 _NEIGHBOURS = 100

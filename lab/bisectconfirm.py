@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from lab.bisectbuild import CommitFailed
 from lab.bisectjournal import Round
 from lab.bisectstep import Control
-from lab.cellverdict import CellVerdict
-from lab.files import write_atomic
-from lab.verdict import Verdict
+from lab.system.files import write_atomic
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 
 if TYPE_CHECKING:
     from lab.bisect import Answer, Bisect

@@ -16,8 +16,8 @@ from typing import Any
 from lab.bisectstate import Question, Step
 from lab.errors import LabError, UserError
 from lab.evidence import RunFolder
-from lab.files import write_atomic
-from lab.verdict import Verdict
+from lab.system.files import write_atomic
+from lab.verdict.severity import Verdict
 
 ORDER = "bisect.json"
 ENDS = "00-ends"

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import bzimage, debian
+from lab import bzimage
 from lab.bisectbuild import Built
 from lab.bisectgit import BisectRepo
 from lab.errors import LabError, UserError
-from lab.files import sha256
+from lab.system import debian
+from lab.system.files import sha256
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]")
 
@@ -139,7 +140,7 @@ class SeriesKernels:
         if not file.is_file() or sha256(file) != digest:
             raise LabError(f"{file} is not what it was when this bisect began")
         if file.suffix == ".deb":
-            from lab.kernelconfig import KernelConfig
+            from lab.config.kernel import KernelConfig
             from lab.kernels import resolve
 
             kernel = resolve(file.name, KernelConfig(deb=file), report).kernel

@@ -13,16 +13,16 @@ from lab.bisectgit import BisectRepo
 from lab.bisectjournal import ORDER, Journal, Order
 from lab.bisectstate import Mark, Question, mark_of, wrong
 from lab.bisectstep import Experiment, Kind, Sessions, own_controls
-from lab.cellverdict import CellVerdict
-from lab.config import LabConfig
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
 from lab.errors import LabError, UserError
 from lab.evidence import FORMAT, RunFolder
-from lab.files import short
-from lab.plan import Cell
+from lab.system.files import short
 from lab.terminal import Terminal
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 
-# Exit codes of a bisect that ran to its end (lab/verdict.py has the meaning of the numbers).
+# Exit codes of a bisect that ran to its end (lab/verdict/severity.py says what they mean).
 _CODES = {"confirmed": 0, "suspected": 3, "undecided": 3, "not proved": 3}
 _REPO = "repo.git"
 GIT_SKIP = 125

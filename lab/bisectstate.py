@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from lab.verdict import Verdict
+from lab.verdict.severity import Verdict
 
 # An already built commit is taken instead of git's choice when it tells at least this share of
 # what git's choice would tell (in bits).

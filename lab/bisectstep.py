@@ -15,13 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.cellverdict import CellVerdict
-from lab.config import GUEST_KINDS, GuestKind, LabConfig, MatrixConfig
+from lab.config.cells import PLAIN, Cell, cell_id, cells
+from lab.config.kernel import KernelConfig
+from lab.config.lab import GUEST_KINDS, GuestKind, LabConfig, MatrixConfig
 from lab.errors import LabError, UserError
 from lab.evidence import RunFolder
-from lab.kernelconfig import KernelConfig
-from lab.plan import PLAIN, Cell, cell_id, cells
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 
 # How often a session is extended whose silence is not sure enough, and by how much each time.
 _EXTENSIONS = 3

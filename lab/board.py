@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from lab.verdict import Verdict
+from lab.verdict.severity import Verdict
 
 Listener = Callable[["Row", str], None]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError, UserError
-from lab.process import filter_bytes
+from lab.system.process import filter_bytes
 
 _ELFNOTE_ENTRY = 1  # XEN_ELFNOTE_ENTRY: where Xen enters a PV kernel
 _ELFNOTE_PHYS32_ENTRY = 18  # XEN_ELFNOTE_PHYS32_ENTRY: where Xen enters a PVH kernel

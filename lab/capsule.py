@@ -21,13 +21,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lab import machine
-from lab.configbase import check_args
+from lab.config.model import check_args
 from lab.determinism import MAX_SHIFT
 from lab.errors import LabError, UserError
-from lab.files import replacing, sha256
-from lab.judge import TrialFacts
 from lab.machine import Boot
 from lab.qemuidentity import Identity
+from lab.system.files import replacing, sha256
+from lab.verdict.trial import TrialFacts
 
 FORMAT = 1
 SUFFIX = ".capsule"

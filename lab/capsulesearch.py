@@ -14,15 +14,15 @@ from pathlib import Path
 
 from lab import determinism
 from lab.board import Board
-from lab.config import LabConfig
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
 from lab.evidence import RunFolder
-from lab.judge import TrialVerdict
-from lab.plan import Cell
-from lab.process import cores
-from lab.stopping import Asked
 from lab.supplies import Supplies
+from lab.system.process import cores
 from lab.trial import CAPSULE, OwnMachine, run_trial
-from lab.verdict import Verdict
+from lab.verdict.severity import Verdict
+from lab.verdict.stopping import Asked
+from lab.verdict.trial import TrialVerdict
 
 
 @dataclass(frozen=True)

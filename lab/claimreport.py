@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.cellverdict import CellVerdict
-from lab.claims import FAILS, decide, page
-from lab.config import LabConfig
+from lab.config.lab import LabConfig
 from lab.evidence import RunFolder
-from lab.files import short
+from lab.system.files import short
 from lab.terminal import Terminal
+from lab.verdict.cell import CellVerdict
+from lab.verdict.claims import FAILS, decide, page
 
 EXIT_FAILS = 7  # a claim does not hold, although every cell was as it should be
 FILE = "claims.txt"

@@ -12,8 +12,8 @@ from lab import cli_bisect, cli_kernel, cli_replay, cli_search, cli_validate
 from lab.errors import LabError, UserError
 
 if TYPE_CHECKING:
-    from lab.config import LabConfig
-    from lab.plan import Cell
+    from lab.config.cells import Cell
+    from lab.config.lab import LabConfig
 
 app = typer.Typer(
     help="Does a kernel, as a Xen guest, let one task's FPU registers leak into another's?",
@@ -66,12 +66,12 @@ def run(
             raise UserError("--resume takes its cells and settings from the run: give no others")
         raise typer.Exit(session.resume(resume, keep_host))
     if plan is not None:
-        from lab.config import plan_file
+        from lab.config.lab import plan_file
 
         config = plan_file(plan)
     loaded = _load(config, trials, seconds)
     if kernel:
-        from lab.kernelconfig import supplied
+        from lab.config.kernel import supplied
 
         loaded = loaded.model_copy(update={"kernels": supplied(loaded.kernels, kernel)})
     if deterministic:
@@ -140,7 +140,7 @@ def schema() -> None:
     """Print the JSON schema of lab.yaml, for editors."""
     import json
 
-    from lab.config import json_schema
+    from lab.config.lab import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=1))
 
@@ -170,7 +170,7 @@ def host_status(config: ConfigOption = DEFAULT) -> None:
 
 
 def _load(config: Path, trials: int | None = None, seconds: int | None = None) -> LabConfig:
-    from lab.config import load
+    from lab.config.lab import load
 
     loaded = load(config)
     if trials is not None:
@@ -182,8 +182,8 @@ def _load(config: Path, trials: int | None = None, seconds: int | None = None) -
 
 
 def _selected(config: LabConfig, cells: list[str] | None) -> list[Cell]:
-    from lab.plan import cells as all_cells
-    from lab.plan import select
+    from lab.config.cells import cells as all_cells
+    from lab.config.cells import select
 
     return select(all_cells(config), cells or [])
 
@@ -198,7 +198,7 @@ def _crash(error: Exception) -> str:
     """Keep the traceback where it can be reported from; what went wrong, and where that is."""
     import traceback
 
-    from lab.files import cache_dir, write_atomic
+    from lab.system.files import cache_dir, write_atomic
 
     path = cache_dir() / "crash.log"
     write_atomic(path, "".join(traceback.format_exception(error)))

@@ -10,7 +10,7 @@ import typer
 from lab.errors import UserError
 
 if TYPE_CHECKING:
-    from lab.kernelconfig import KernelConfig
+    from lab.config.kernel import KernelConfig
 
 
 def add(app: typer.Typer) -> None:
@@ -60,7 +60,7 @@ def build(
 def _checked(**values: object) -> KernelConfig:
     from pydantic import ValidationError
 
-    from lab.kernelconfig import KernelConfig
+    from lab.config.kernel import KernelConfig
 
     try:
         return KernelConfig.model_validate(values)

@@ -36,7 +36,7 @@ def capsule(
 ) -> None:
     """Search for a deterministic boot in which a cell corrupts, and keep it as one file."""
     from lab import replaysession
-    from lab.config import load
+    from lab.config.lab import load
 
     raise typer.Exit(replaysession.capsule(load(config), cell, seeds, _shifts(shifts), output))
 

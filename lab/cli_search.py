@@ -33,7 +33,7 @@ def search(
     3 when nothing corrupted, so that nothing was learnt.
     """
     from lab import searchsession
-    from lab.config import load
+    from lab.config.lab import load
     from lab.errors import UserError
     from lab.search import Plan
 

@@ -61,7 +61,7 @@ def validate(
 
     from lab import validate as module
     from lab import validateplan
-    from lab.config import load
+    from lab.config.lab import load
     from lab.errors import UserError
 
     if resume is not None:

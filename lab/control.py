@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from lab import debian
 from lab.errors import UserError
-from lab.files import PROJECT
 from lab.kernel import Kernel
 from lab.kernelbuild import BuildSpec, build
 from lab.kernelsource import PackageSource
+from lab.system import debian
+from lab.system.files import PROJECT
 
 PATCHES = PROJECT / "images" / "control"
 FRAGMENTS = tuple(

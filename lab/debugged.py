@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import consoletext, determinism, machine
-from lab.deadline import Deadline
+from lab import determinism, machine
+from lab.console import text as consoletext
+from lab.console.watch import Glance
 from lab.errors import LabError
 from lab.gdbstub import GdbStub
 from lab.machine import Boot
-from lab.process import run
-from lab.watch import Glance
+from lab.system.deadline import Deadline
+from lab.system.process import run
 
 _SECONDS = 1800
 # The HPET's main counter (IA-PC HPET specification, 2.3.7): in QEMU the virtual clock, in units

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from lab.verdict import Verdict
+from lab.verdict.severity import Verdict
 
 _ASKED = ("pv", "dom0")  # the kinds of guest in which the bug can be; the others are watched
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.config import LabConfig
-from lab.files import sha256_of
-from lab.plan import Cell
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
+from lab.system.files import sha256_of
 
 SHIFT = 1  # 2 ns for an instruction: a guest of 500 MIPS; seen to corrupt within 2 virtual seconds
 MAX_SHIFT = 10  # QEMU's own limit

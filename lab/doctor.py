@@ -16,17 +16,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import accel, debian, qemubin
+from lab import accel, qemubin
 from lab import xen as xen_images
 from lab.accel import Accel, Proof
-from lab.config import GUEST_KINDS
+from lab.config.lab import GUEST_KINDS
+from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
-from lab.files import cache_dir
-from lab.process import cores as usable_cores
-from lab.process import run
 from lab.qemubin import Qemu
 from lab.room import available_mib
-from lab.xenconfig import XenConfig
+from lab.system import debian
+from lab.system.files import cache_dir
+from lab.system.process import cores as usable_cores
+from lab.system.process import run
 
 PYTHONS = ((3, 11), (3, 13))
 DISK_MIB = 6000  # dom0's image, a kernel source with its objects, the cache of compilers

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import debian
 from lab.errors import LabError
-from lab.files import (
+from lab.system import debian
+from lab.system.answers import sha256
+from lab.system.files import (
     PROJECT,
     building,
     cache_dir,
@@ -28,8 +29,7 @@ from lab.files import (
     sha256_of,
     write_atomic,
 )
-from lab.process import follow, run
-from lab.remember import sha256
+from lab.system.process import follow, run
 
 RECIPE = PROJECT / "images" / "dom0"
 _VERSION = "1"  # of what this module does beside the recipe

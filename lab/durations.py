@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lab.files import cache_dir, write_atomic
+from lab.system.files import cache_dir, write_atomic
 
 
 class Durations:

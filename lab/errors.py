@@ -1,6 +1,6 @@
 """The two families of errors: the user's, and the laboratory's.
 
-A guest that crashes or corrupts is neither: it is a verdict (``lab.verdict``).
+A guest that crashes or corrupts is neither: it is a verdict (``lab.verdict.severity``).
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab import records
+from lab.console import records
 from lab.errors import LabError, UserError
-from lab.files import PROJECT, sha256, write_atomic
-from lab.judge import Ending, TrialFacts, TrialVerdict
+from lab.system.files import PROJECT, sha256, write_atomic
+from lab.verdict.trial import Ending, TrialFacts, TrialVerdict
 
 FORMAT = 1
 RESULTS = PROJECT / "results"

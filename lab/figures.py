@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 
 from lab.evidence import RunFolder, TrialFolder
-from lab.judge import TrialVerdict, judge
-from lab.verdict import Verdict
+from lab.verdict.severity import Verdict
+from lab.verdict.trial import TrialVerdict, judge
 
 
 @dataclass(frozen=True)

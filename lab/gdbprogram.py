@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError, UserError
-from lab.files import PROJECT
+from lab.system.files import PROJECT
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab.deadline import Deadline
 from lab.errors import LabError
+from lab.system.deadline import Deadline
 
 _ATTEMPTS_PAUSE = 0.05
 # Step with interrupts and timers as they come (QEMU's SSTEP_ENABLE alone): with QEMU's default

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from lab import consoletext
-from lab.deadline import Deadline
+from lab.console import text as consoletext
 from lab.errors import LabError
-from lab.files import cache_dir, sha256_of, write_atomic
 from lab.hostplan import HostPlan
-from lab.process import run
 from lab.savedhost import SavedHost, saved_host
 from lab.shell import Address, Shell, answers, free_port
+from lab.system.deadline import Deadline
+from lab.system.files import cache_dir, sha256_of, write_atomic
+from lab.system.process import run
 from lab.virt import Domains
 
 PREFIX = "xen-fpu-lab-"  # of the domain's name

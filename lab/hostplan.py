@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lab.domainxml import HostSpec, domain_xml
 from lab.domimage import Dom0Image
-from lab.files import sha256_of
-from lab.remember import sha256
+from lab.system.answers import sha256
+from lab.system.files import sha256_of
 
 DOM0_MIB = 1024
 # One dom0 vCPU: the others stay free for guests.

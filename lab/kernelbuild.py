@@ -18,13 +18,21 @@ from typing import Any
 
 from lab import fixups, kconfig
 from lab.errors import LabError, UserError
-from lab.files import building, cache_dir, locked, require_space, sha256, sha256_of, write_atomic
 from lab.fixups import Chosen
 from lab.kconfig import not_taken
 from lab.kernel import Kernel
 from lab.kernelrepeat import repeat
 from lab.kernelsource import Source
-from lab.process import cores, follow, run
+from lab.system.files import (
+    building,
+    cache_dir,
+    locked,
+    require_space,
+    sha256,
+    sha256_of,
+    write_atomic,
+)
+from lab.system.process import cores, follow, run
 from lab.worktree import Worktree
 
 __all__ = ["BuildFailed", "BuildSpec", "build", "not_taken"]

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import bzimage, debian
+from lab import bzimage
 from lab.bzimage import BzImage
+from lab.config.kernel import KernelConfig
 from lab.errors import UserError
 from lab.kernel import Kernel
-from lab.kernelconfig import KernelConfig
-from lab.remember import sha256
+from lab.system import debian
+from lab.system.answers import sha256
 
 # eagerfpu= exists since 3.7 (5d2bd7009f30) and until 4.8; facts: eager by default on a processor
 # with XSAVEOPT (3.7..4.5) or on every one (4.6..4.8), and an eager kernel has no window.

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from lab import debian
 from lab.errors import LabError, UserError
-from lab.files import sha256_of
-from lab.process import run
+from lab.system import debian
+from lab.system.files import sha256_of
+from lab.system.process import run
 
 Release = tuple[int, int, int]  # 3.19.8 is (3, 19, 8)
 _NEWEST: Release = (99, 0, 0)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab import consoletext, determinism
-from lab.deadline import Deadline
-from lab.judge import Ending
-from lab.watch import Glance, Watch
+from lab import determinism
+from lab.console import text as consoletext
+from lab.console.watch import Glance, Watch
+from lab.system.deadline import Deadline
+from lab.verdict.trial import Ending
 
 # A PV dom0 dies under QEMU 7.2's SMAP (a #PF in Xen's bounce frame); both kinds get one model.
 TCG_CPU = "max,-smap,-smep"

@@ -13,10 +13,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import debian
 from lab.errors import LabError
-from lab.files import building, cache_dir, locked, require_space, sha256_of, write_atomic
-from lab.process import run
+from lab.system import debian
+from lab.system.files import building, cache_dir, locked, require_space, sha256_of, write_atomic
+from lab.system.process import run
 
 SUITE = "bookworm"
 PACKAGES = ("qemu-system-x86", "seabios", "ipxe-qemu")

@@ -20,10 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.config import GUEST_KINDS, GuestKind
+from lab.config.lab import GUEST_KINDS, GuestKind
 from lab.errors import LabError, UserError
-from lab.process import run
-from lab.remember import remembered
+from lab.system.answers import remembered
+from lab.system.process import run
 
 OLDEST = (7, 2)
 _BROKEN_SVM = (10, 0)

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.process import run
 from lab.qemubin import NAME, Qemu
-from lab.remember import remembered, sha256
+from lab.system.answers import remembered, sha256
+from lab.system.process import run
 
 # The PC BIOS and the option ROMs that load a kernel, plain and by multiboot (Xen).
 FIRMWARE = ("bios-256k.bin", "linuxboot_dma.bin", "multiboot_dma.bin")

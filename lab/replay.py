@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import capsule as capsules
-from lab import consoletext, machine
+from lab import machine
 from lab.capsule import Capsule
-from lab.deadline import Deadline
+from lab.console import text as consoletext
+from lab.console.watch import Glance
 from lab.errors import LabError
-from lab.judge import Ending
 from lab.qemubin import Qemu
 from lab.qemuidentity import Identity
-from lab.watch import Glance
+from lab.system.deadline import Deadline
+from lab.verdict.trial import Ending
 
 IDENTICAL, DIFFERS = 0, 7  # exit codes of `lab replay`; the verdicts' own are 0 and 3 to 6
 # Wall time for a boot of some virtual seconds; the first one took 15 to 60 s on 2 cores.

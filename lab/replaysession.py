@@ -13,18 +13,18 @@ from lab import determinism
 from lab import replay as replaying
 from lab.capsule import SUFFIX, Capsule, opened
 from lab.capsulesearch import Search, candidates
-from lab.config import LabConfig
+from lab.config.cells import Cell, cells
+from lab.config.lab import LabConfig
+from lab.console.watch import Glance
 from lab.errors import UserError
 from lab.evidence import RunFolder
-from lab.files import replacing, short
-from lab.plan import Cell, cells
 from lab.qemubin import Qemu, qemu
 from lab.qemuidentity import identity
 from lab.session import gathered, manifest
+from lab.system.files import replacing, short
 from lab.terminal import Terminal
 from lab.trial import CAPSULE
-from lab.verdict import Verdict
-from lab.watch import Glance
+from lab.verdict.severity import Verdict
 
 
 def capsule(

@@ -8,8 +8,8 @@ from typing import Literal
 
 from junit_xml import TestCase, TestSuite, to_xml_report_string
 
-from lab.cellverdict import CellVerdict
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.config import GuestKind, LabConfig
+from lab.config.lab import GuestKind, LabConfig
 from lab.errors import LabError
-from lab.process import cores
+from lab.system.process import cores
 
 _DOM0_AND_XEN_MIB = 1024 + 64  # seen: 1057 of 3071 MiB are not free
 _PER_GUEST_MIB = 32

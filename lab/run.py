@@ -11,20 +11,20 @@ from typing import Any
 
 from lab import report
 from lab.board import Board
-from lab.cellverdict import CellVerdict, combine, with_controls
-from lab.claimconfig import measured_by
-from lab.config import LabConfig
+from lab.config.cells import Cell, control_of
+from lab.config.claim import measured_by
+from lab.config.lab import LabConfig
 from lab.durations import Durations
 from lab.errors import LabError
 from lab.evidence import RunFolder
-from lab.judge import TrialVerdict, judge
-from lab.plan import Cell, control_of
 from lab.room import alone, guests_at_once, machines_at_once
 from lab.slots import Slots
-from lab.stopping import Asked, Rule, calibration
 from lab.supplies import Supplies
 from lab.trial import OwnMachine, Place, run_trial
-from lab.verdict import Verdict, exit_code
+from lab.verdict.cell import CellVerdict, combine, with_controls
+from lab.verdict.severity import Verdict, exit_code
+from lab.verdict.stopping import Asked, Rule, calibration
+from lab.verdict.trial import TrialVerdict, judge
 from lab.xenhost import HostPlace, XenHost
 
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from lab import qemuidentity
 from lab.accel import processor
-from lab.files import building, require_space, sha256_of, write_atomic
 from lab.hostplan import HostPlan
-from lab.remember import sha256, stamp
+from lab.system.answers import sha256, stamp
+from lab.system.files import building, require_space, sha256_of, write_atomic
 
 _VERSION = "1"  # of what is done to a host before it is saved
 _KEPT = 3  # states, of one Xen each: some 250 MiB

@@ -15,16 +15,16 @@ from typing import Any, Protocol
 
 from lab import halving
 from lab.board import Board
-from lab.config import LabConfig
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
 from lab.errors import LabError
 from lab.evidence import RunFolder
 from lab.halving import DEFAULT, Boot, Comparison, Round, Settings
-from lab.judge import TrialVerdict, judge
-from lab.plan import Cell
-from lab.stopping import Asked
 from lab.supplies import Supplies
 from lab.trial import Place, run_trial
-from lab.verdict import Verdict
+from lab.verdict.severity import Verdict
+from lab.verdict.stopping import Asked
+from lab.verdict.trial import TrialVerdict, judge
 
 RECORD = "search.json"
 

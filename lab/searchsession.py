@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from lab.board import Board
-from lab.config import LabConfig
+from lab.config.cells import Cell, cells
+from lab.config.lab import LabConfig
 from lab.errors import UserError
 from lab.evidence import RunFolder
-from lab.files import cache_dir, sha256, sha256_of, short, write_atomic
 from lab.halving import DEFAULT, Score, Settings
-from lab.plan import Cell, cells
 from lab.room import alone, guests_at_once, machines_at_once
 from lab.search import RECORD, Machines, Outcome, Plan, cell_of, shortened
 from lab.search import search as course
 from lab.session import gathered, manifest
 from lab.supplies import Supplies
+from lab.system.files import cache_dir, sha256, sha256_of, short, write_atomic
 from lab.terminal import Terminal
 from lab.trial import OwnMachine, Place
-from lab.verdict import Verdict
+from lab.verdict.severity import Verdict
 from lab.xenhost import HostPlace, XenHost
 
 # What a run takes the time for: 22 boots in the rounds, 12 to compare.

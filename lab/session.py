@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from lab import __version__, determinism
 from lab.accel import processor
-from lab.cellverdict import CellVerdict
 from lab.claimreport import conclude
-from lab.config import LabConfig
-from lab.deadline import Deadline
+from lab.config.cells import Cell, cells, select
+from lab.config.lab import LabConfig
 from lab.errors import UserError
 from lab.evidence import FORMAT, RunFolder
-from lab.files import short
-from lab.plan import Cell, cells, select
-from lab.process import cores
 from lab.run import Run
 from lab.supplies import Supplies, gather, gather_host
+from lab.system.deadline import Deadline
+from lab.system.files import short
+from lab.system.process import cores
 from lab.terminal import Terminal
 from lab.trial import CAPSULE
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 from lab.verification import rules
 from lab.xenhost import ROW, nested_host
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.config import StressConfig
-from lab.files import PROJECT
-from lab.plan import Cell
-from lab.process import run
-from lab.stopping import Asked
+from lab.config.cells import Cell
+from lab.config.lab import StressConfig
+from lab.system.files import PROJECT
+from lab.system.process import run
+from lab.verdict.stopping import Asked
 
 
 def program(arch: int) -> Path:

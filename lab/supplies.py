@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from lab import determinism, kernels, stress, xen
 from lab.accel import Accel, accelerator
-from lab.config import LabConfig
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
+from lab.config.xen import XenConfig
 from lab.errors import UserError
-from lab.files import cache_dir, require_space, sha256_of, write_atomic
 from lab.kernels import Bootable
-from lab.plan import Cell
 from lab.qemubin import Qemu, qemu
 from lab.ramdisk import ramdisk
-from lab.remember import sha256
+from lab.system.answers import sha256
+from lab.system.files import cache_dir, require_space, sha256_of, write_atomic
 from lab.xen import Xen
-from lab.xenconfig import XenConfig
 
 if TYPE_CHECKING:
     from lab.domimage import Dom0Image

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.board import Board, Row
-from lab.cellverdict import CellVerdict
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 
 _COLOUR = {
     Verdict.CLEAN: "green", Verdict.VACUOUS: "yellow", Verdict.LAB_ERROR: "magenta",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from xml.sax.saxutils import escape
 
-from lab import consoletext
+from lab.console import text as consoletext
 from lab.tracestory import Row, Story
 
 _SIDE, _GUTTER, _MARGIN = 620, 30, 20

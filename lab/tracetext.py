@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from itertools import zip_longest
 
-from lab import consoletext
+from lab.console import text as consoletext
 from lab.tracestory import Row, Story
 
 WIDTH = 132

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from lab.control import FRAGMENTS as CONTROL_FRAGMENTS
 from lab.errors import LabError, UserError
-from lab.files import PROJECT, cache_dir, locked, sha256_of
 from lab.kernel import Kernel
 from lab.kernelbuild import BuildSpec, build
 from lab.kernelsource import GIT_ENV, Release, RevisionSource, Source, TreeSource, git
-from lab.process import run
+from lab.system.files import PROJECT, cache_dir, locked, sha256_of
+from lab.system.process import run
 
 # What every guest kind needs and what decides whether the bug can show; what a version does not
 # have is left out.

@@ -14,16 +14,16 @@ from typing import Any, Protocol
 
 from lab import determinism, machine, stress
 from lab.board import Board
-from lab.config import LabConfig
-from lab.deadline import Deadline
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
+from lab.console.watch import Glance
 from lab.errors import LabError
 from lab.evidence import RunFolder, TrialFolder
-from lab.judge import Ending, TrialFacts, TrialVerdict, judge
-from lab.plan import Cell
-from lab.stopping import Asked
 from lab.supplies import Supplies
-from lab.verdict import Verdict
-from lab.watch import Glance
+from lab.system.deadline import Deadline
+from lab.verdict.severity import Verdict
+from lab.verdict.stopping import Asked
+from lab.verdict.trial import Ending, TrialFacts, TrialVerdict, judge
 
 # From power-on to the program's first record; a Debian kernel as HVM is the slowest under TCG.
 _BOOT_SECONDS = {"native": 180, "dom0": 240, "pv": 240, "pvh": 300, "hvm": 600}

@@ -11,17 +11,17 @@ from functools import partial
 from pathlib import Path
 
 from lab import validatetext
-from lab.cellverdict import CellVerdict
-from lab.config import LabConfig
+from lab.config.cells import cells
+from lab.config.lab import LabConfig
 from lab.decision import Decision, Outcome, Pair, decide
 from lab.errors import UserError
 from lab.evidence import RunFolder
-from lab.files import short
-from lab.plan import cells
+from lab.system.files import short
 from lab.terminal import Terminal
 from lab.validateplan import AFTER, BEFORE, Names, Request, Subject, fitted, names_of, subject_of
 from lab.validatetext import Row
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 
 _MIN_ROUNDS = 3  # fresh boots of every cell, at least
 _FILE = "validate.json"

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import patchmail
-from lab.config import GUEST_KINDS, LabConfig, MatrixConfig, VariationConfig
+from lab.config.cells import cell_id
+from lab.config.kernel import KernelConfig
+from lab.config.lab import GUEST_KINDS, LabConfig, MatrixConfig, VariationConfig
+from lab.config.xen import XenConfig
 from lab.decision import in_question
 from lab.errors import UserError
 from lab.evidence import RunFolder
-from lab.files import sha256_of, write_atomic
-from lab.kernelconfig import KernelConfig
 from lab.kernelsource import RevisionSource, TreeSource
-from lab.patchfit import Fitted, FolderTree, GitTree, Tree
-from lab.plan import cell_id
-from lab.xenconfig import XenConfig
+from lab.patch import mail as patchmail
+from lab.patch.fit import Fitted, FolderTree, GitTree, Tree
+from lab.system.files import sha256_of, write_atomic
 
 BEFORE, AFTER = "unpatched", "patched"
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from lab import report
-from lab.cellverdict import CellVerdict
 from lab.decision import Decision, Outcome, Pair
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 
 Row = tuple[str, CellVerdict, CellVerdict]
 _WIDTH = 76  # of a mail

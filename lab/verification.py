@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.cellverdict import CellVerdict, combine, with_controls
-from lab.config import LabConfig
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
 from lab.evidence import RunFolder
-from lab.files import PROJECT, sha256_of
-from lab.judge import judge
-from lab.plan import Cell
+from lab.system.files import PROJECT, sha256_of
 from lab.terminal import Terminal
-from lab.verdict import Verdict, exit_code
+from lab.verdict.cell import CellVerdict, combine, with_controls
+from lab.verdict.severity import Verdict, exit_code
+from lab.verdict.trial import judge
 
 # What a verdict follows from, besides the evidence.
-_RULES = ("records", "consoletext", "judge", "confidence", "stopping", "cellverdict", "verdict")
+_RULES = (
+    "console/records", "console/text", "verdict/trial", "verdict/confidence", "verdict/stopping",
+    "verdict/cell", "verdict/severity", "config/cells",
+)  # fmt: skip
 
 
 def rules() -> str:

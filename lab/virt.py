@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.files import write_atomic
+from lab.system.files import write_atomic
 
 _QEMU_CONF = """\
 stdio_handler = "file"

@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import patchmail
-from lab.files import write_atomic
 from lab.kernelsource import Source, series
-from lab.patchmail import Patch
+from lab.patch import mail as patchmail
+from lab.patch.mail import Patch
+from lab.system.files import write_atomic
 
 _ABSENT = ".lab-absent"  # stands in pristine/ for a file that the source does not have
 Edit = Callable[[str], str | None]

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import debian
+from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
-from lab.files import cache_dir, sha256_of, write_atomic
-from lab.remember import sha256
-from lab.xenconfig import XenConfig
+from lab.system import debian
+from lab.system.answers import sha256
+from lab.system.files import cache_dir, sha256_of, write_atomic
 
 Report = Callable[[str], None]
 _GZIP = b"\x1f\x8b"

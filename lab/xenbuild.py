@@ -13,11 +13,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import debian, kconfig, patchmail
+from lab import kconfig
+from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
-from lab.files import building, cache_dir, locked, require_space, sha256, sha256_of, write_atomic
-from lab.process import cores, follow, run
-from lab.xenconfig import XenConfig
+from lab.patch import mail as patchmail
+from lab.system import debian
+from lab.system.files import (
+    building,
+    cache_dir,
+    locked,
+    require_space,
+    sha256,
+    sha256_of,
+    write_atomic,
+)
+from lab.system.process import cores, follow, run
 
 Report = Callable[[str], None]
 _VERSION = "1"  # of this builder: a change here that changes hypervisors raises it

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from lab import guest
 from lab.board import Board
-from lab.config import LabConfig
-from lab.deadline import Deadline
+from lab.config.lab import LabConfig
 from lab.errors import LabError, UserError
 from lab.evidence import RunFolder
-from lab.files import write_atomic
 from lab.guest import GuestSpec
-from lab.judge import Ending
 from lab.supplies import Supplies
+from lab.system.deadline import Deadline
+from lab.system.files import write_atomic
+from lab.verdict.trial import Ending
 
 if TYPE_CHECKING:
     from lab.host import NestedHost

@@ -7,8 +7,8 @@ from pathlib import Path
 from fabric import Connection, task
 
 from lab.errors import LabError
-from lab.files import write_atomic
 from lab.shell import Shell
+from lab.system.files import write_atomic
 
 # File name: command. None of them changes anything on the host.
 COMMANDS: dict[str, list[str]] = {

@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 from statistics import median
 
-from lab.config import load
-from lab.files import PROJECT, cache_dir
-from lab.plan import cells, select
-from lab.stopping import Asked
+from lab.config.cells import cells, select
+from lab.config.lab import load
 from lab.supplies import Supplies, gather
+from lab.system.files import PROJECT, cache_dir
 from lab.trial import OwnMachine, assignment, trial_facts
+from lab.verdict.stopping import Asked
 
 CONFIG = PROJECT / "lab.yaml"
 DOM0, PV = "dom0-control-bad", "pv-control-bad"

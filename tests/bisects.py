@@ -15,12 +15,12 @@ from lab.bisectgit import BisectRepo, resolve
 from lab.bisectjournal import Journal, Order
 from lab.bisectstate import Question
 from lab.bisectstep import Kind, Sessions
-from lab.cellverdict import CellVerdict
-from lab.config import LabConfig, parse
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig, parse
 from lab.evidence import FORMAT, RunFolder
-from lab.judge import TrialVerdict
-from lab.plan import Cell
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
+from lab.verdict.trial import TrialVerdict
 
 CONFIG = """
 kernels: {known: {image: known}}

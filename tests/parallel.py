@@ -17,15 +17,15 @@ from pathlib import Path
 from statistics import median
 
 from lab.board import Board
-from lab.config import LabConfig, load
-from lab.files import PROJECT
-from lab.judge import TrialVerdict, judge
-from lab.plan import Cell, cells, select
-from lab.process import cores
-from lab.stopping import Asked
+from lab.config.cells import Cell, cells, select
+from lab.config.lab import LabConfig, load
 from lab.supplies import Supplies, gather
+from lab.system.files import PROJECT
+from lab.system.process import cores
 from lab.trial import OwnMachine, assignment, trial_facts
-from lab.verdict import Verdict
+from lab.verdict.severity import Verdict
+from lab.verdict.stopping import Asked
+from lab.verdict.trial import TrialVerdict, judge
 
 Boot = tuple[float, TrialVerdict]  # wall seconds, and what it showed
 

@@ -8,7 +8,7 @@ import pytest
 from lab import accel
 from lab import xen as xen_images
 from lab.accel import Accel, Proof
-from lab.config import GUEST_KINDS
+from lab.config.lab import GUEST_KINDS
 from lab.errors import LabError, UserError
 from lab.qemubin import Qemu
 from lab.xen import Xen

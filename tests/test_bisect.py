@@ -14,13 +14,13 @@ from lab.bisect import Answer
 from lab.bisectgit import BisectRepo, ToTest, between, resolve, top_of
 from lab.bisectjournal import Journal
 from lab.bisectstate import Mark, Question, Step, log_text, wrong
-from lab.cellverdict import CellVerdict
 from lab.cli_bisect import exit_code
-from lab.config import LabConfig
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
 from lab.errors import LabError, UserError
 from lab.evidence import RunFolder
-from lab.plan import Cell
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 from tests.bisects import MISS, Bench, bench, commit, git, line
 
 STORY = "good broken good bad crash eager bad good good"

@@ -3,7 +3,8 @@
 A bad kernel's boots show the corruption in some of their windows only, and boots differ (a
 boot's own rate is Gamma distributed). A clean one never shows it. The steps take the lab's own
 rule: the control of a session is calibrated by its boots, a clean commit gets windows until its
-miss is at the level (lab/stopping.py, lab/confidence.py). Plain `git bisect` boots a commit once.
+miss is at the level (lab/verdict/stopping.py, lab/verdict/confidence.py). Plain `git bisect`
+boots a commit once.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from functools import partial
 
 import pytest
 
-from lab import confidence
 from lab.bisectstate import Candidate, Costs, Mark, Step, choose, wrong
-from lab.confidence import Boot, Calibration
+from lab.verdict import confidence
+from lab.verdict.confidence import Boot, Calibration
 
 BISECTS = 100
 COMMITS = 1000

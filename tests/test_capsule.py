@@ -13,9 +13,9 @@ import pytest
 from lab import capsule as capsules
 from lab.capsule import Content, opened, write
 from lab.errors import LabError, UserError
-from lab.judge import TrialFacts
 from lab.machine import Boot
 from lab.qemuidentity import Identity
+from lab.verdict.trial import TrialFacts
 
 FACTS = TrialFacts("dom0-old", 1, "cafe", "dom0", "old", 100, 100)
 QEMU = Identity("QEMU emulator version 7.2.22", "0" * 64, {"bios-256k.bin": "1" * 64})

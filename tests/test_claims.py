@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from lab.cellverdict import CellVerdict
-from lab.claimconfig import ClaimConfig, Showing, measured_by
-from lab.claims import FAILS, HOLDS, OPEN, decide, page
-from lab.config import load, parse, plan_file
+from lab.config.cells import Cell, cells
+from lab.config.claim import ClaimConfig, Showing, measured_by
+from lab.config.kernel import supplied
+from lab.config.lab import load, parse, plan_file
 from lab.errors import UserError
-from lab.judge import TrialVerdict
-from lab.kernelconfig import supplied
-from lab.plan import Cell, cells
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.claims import FAILS, HOLDS, OPEN, decide, page
+from lab.verdict.severity import Verdict
+from lab.verdict.trial import TrialVerdict
 
 
 def cell(name: str, verdict: Verdict | None, hits: int = 0, boots: int = 5) -> CellVerdict:

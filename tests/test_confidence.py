@@ -9,13 +9,13 @@ import numpy
 import pytest
 from scipy import stats
 
-from lab.cellverdict import CellVerdict, combine, with_controls
-from lab.confidence import MOST_WINDOWS, Boot, bound, calibrate, miss, needed
-from lab.config import ConfidenceConfig, Expectation, StressConfig
-from lab.judge import TrialVerdict
-from lab.plan import Cell
-from lab.stopping import Asked, Rule, calibration
-from lab.verdict import Verdict
+from lab.config.cells import Cell
+from lab.config.lab import ConfidenceConfig, Expectation, StressConfig
+from lab.verdict.cell import CellVerdict, combine, with_controls
+from lab.verdict.confidence import MOST_WINDOWS, Boot, bound, calibrate, miss, needed
+from lab.verdict.severity import Verdict
+from lab.verdict.stopping import Asked, Rule, calibration
+from lab.verdict.trial import TrialVerdict
 
 ALIKE = [Boot(100, 40)] * 5
 

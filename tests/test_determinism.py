@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab import determinism, machine, supplies
-from lab.config import parse
+from lab.config.cells import Cell
+from lab.config.lab import parse
 from lab.machine import Boot
-from lab.plan import Cell
 from lab.qemubin import Qemu
 from lab.trial import trial_facts
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import debian, doctor, qemubin
+from lab import doctor, qemubin
 from lab.accel import Accel, Proof
-from lab.config import GUEST_KINDS
+from lab.config.lab import GUEST_KINDS
 from lab.errors import LabError, UserError
 from lab.qemubin import Qemu, kinds_of
 from lab.room import mem_available
+from lab.system import debian
 
 GOOD = Qemu(Path("/usr/bin/qemu"), "7.2.22", GUEST_KINDS, "a test")
 NEWER = Qemu(Path("/usr/bin/qemu"), "10.0.13", *kinds_of((10, 0, 13)))

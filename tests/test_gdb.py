@@ -12,8 +12,8 @@ import pytest
 
 from lab import capsulesymbols, gdbprogram, gdbscene, gdbsession
 from lab.errors import LabError, UserError
-from lab.files import PROJECT
 from lab.gdbprogram import Session
+from lab.system.files import PROJECT
 from lab.traceevent import Trace, trace_from
 
 TRACE = Path(__file__).parent / "traces" / "control.json"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.deadline import Deadline
 from lab.errors import LabError
 from lab.gdbstub import GdbStub, registers_in
+from lab.system.deadline import Deadline
 
 TARGET = '<target><xi:include href="core.xml"/></target>'
 CORE = (

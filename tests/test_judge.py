@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from lab.evidence import TrialFolder
-from lab.judge import Ending, TrialFacts, TrialVerdict, judge
-from lab.verdict import Verdict
+from lab.verdict.severity import Verdict
+from lab.verdict.trial import Ending, TrialFacts, TrialVerdict, judge
 from tests.consoles import FOLDER, console, record
 
 FACTS = TrialFacts(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import patchmail
 from lab.errors import UserError
-from lab.patchfit import FolderTree, GitTree
+from lab.patch import mail as patchmail
+from lab.patch.fit import FolderTree, GitTree
 
 HERE = Path(__file__).parent / "patches"
 SEED = HERE / "xen-devel-cr0-ts.txt"

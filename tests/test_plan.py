@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.config import LabConfig, json_schema, load, parse
+from lab.config.cells import cells, select
+from lab.config.lab import LabConfig, json_schema, load, parse
 from lab.errors import UserError
-from lab.files import PROJECT
-from lab.plan import cells, select
+from lab.system.files import PROJECT
 
 HERE = Path("/somewhere/lab.yaml")
 BASE = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.records import parse
+from lab.console.records import parse
 from tests.consoles import record
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import remember
+from lab.system import answers as remember
 
 
 @pytest.fixture(autouse=True)

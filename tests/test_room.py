@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.config import LabConfig
+from lab.config.lab import LabConfig
 from lab.room import alone, guests_at_once, machines_at_once
 
 

@@ -15,20 +15,20 @@ from lab import verification
 from lab.accel import Accel
 from lab.board import Board
 from lab.bzimage import BzImage
-from lab.cellverdict import CellVerdict
-from lab.config import LabConfig, parse
+from lab.config.cells import Cell, cells
+from lab.config.lab import LabConfig, parse
 from lab.durations import Durations
 from lab.errors import LabError, UserError
 from lab.evidence import FORMAT, RunFolder
-from lab.judge import Ending
 from lab.kernel import Kernel
 from lab.kernels import Bootable
-from lab.plan import Cell, cells
 from lab.qemubin import Qemu
 from lab.run import Run
 from lab.supplies import Supplies
 from lab.trial import Assignment
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
+from lab.verdict.trial import Ending
 from tests.consoles import console
 
 CONFIG = """

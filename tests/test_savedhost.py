@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import files, savedhost
+from lab import savedhost
 from lab.domimage import Dom0Image, Keys
 from lab.errors import LabError
 from lab.hostplan import HostPlan
 from lab.savedhost import SavedHost, saved_host
+from lab.system import files
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from lab import halving
-from lab.config import parse
+from lab.config.lab import parse
 from lab.errors import LabError
 from lab.evidence import RunFolder
 from lab.halving import DEFAULT, Boot
-from lab.judge import TrialVerdict
 from lab.search import Machines, Outcome, Plan, search, shortened
-from lab.verdict import Verdict
+from lab.verdict.severity import Verdict
+from lab.verdict.trial import TrialVerdict
 
 PLAN = Plan(cell="dom0-x", seed=3, count=12, boots=1, pairs=8, seconds=5)
 
@@ -133,7 +133,7 @@ stress: {seconds: 60, min_windows: 500}
 
 
 def machines(folder: RunFolder, config_path: Path) -> Machines:
-    from lab.plan import cells
+    from lab.config.cells import cells
     from lab.search import cell_of
 
     config = shortened(parse(CONFIG, config_path), PLAN)
@@ -193,8 +193,8 @@ def test_a_crash_ends_the_search_and_says_where(
 def test_a_run_may_ask_for_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the user sets has precedence over what was found; without a control there is none."""
     from lab import searchsession
+    from lab.config.cells import cells
     from lab.errors import UserError
-    from lab.plan import cells
 
     monkeypatch.setattr(searchsession, "_remembered", lambda *_: {"openers": 2, "victims": 3})
     text = """

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lab.files import PROJECT
+from lab.system.files import PROJECT
 
 LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-dev.txt")
 

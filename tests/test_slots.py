@@ -6,8 +6,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from lab.deadline import Deadline
 from lab.slots import Slots
+from lab.system.deadline import Deadline
 
 
 def test_never_more_at_once_than_there_is_room_for() -> None:

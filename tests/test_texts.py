@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from lab import bzimage, consoletext, machine, report
+from lab import bzimage, machine, report
 from lab.bzimage import BzImage
-from lab.cellverdict import CellVerdict
+from lab.config.cells import Cell
+from lab.console import text as consoletext
 from lab.domainxml import HostSpec, domain_xml
 from lab.errors import UserError
 from lab.guest import GuestSpec, xl_config
 from lab.kernel import Kernel
 from lab.kernels import Bootable
 from lab.machine import Boot
-from lab.plan import Cell
 from lab.ramdisk import ramdisk
 from lab.stress import boot_words
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
 
 BOOT = Boot("qemu", "tcg", Path("/k"), Path("/r"), "panic=1 a=b,c", 2, 256)
 GUEST = GuestSpec("lab-x-1", "pv", "/k", "/r", "panic=1", 2, 256, True)

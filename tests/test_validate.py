@@ -13,19 +13,19 @@ import pytest
 from typer.testing import CliRunner
 
 from lab import kernels, session, validate, validateplan, validatetext
-from lab.cellverdict import CellVerdict
 from lab.cli import app
-from lab.config import LabConfig, parse
+from lab.config.cells import Cell, cells
+from lab.config.kernel import KernelConfig
+from lab.config.lab import LabConfig, parse
+from lab.config.xen import XenConfig
 from lab.decision import Outcome, decide
 from lab.errors import UserError
 from lab.evidence import RunFolder
-from lab.judge import TrialVerdict
 from lab.kernelbuild import BuildFailed
-from lab.kernelconfig import KernelConfig
-from lab.plan import Cell, cells
 from lab.validateplan import Request
-from lab.verdict import Verdict
-from lab.xenconfig import XenConfig
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
+from lab.verdict.trial import TrialVerdict
 
 SEED = Path(__file__).parent / "patches" / "xen-devel-cr0-ts.txt"
 CLEAN, VACUOUS, CRASHED = Verdict.CLEAN, Verdict.VACUOUS, Verdict.CRASHED

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from lab.deadline import Deadline
-from lab.watch import DEATH_GRACE, SILENCE, Glance, Watch
+from lab.console.watch import DEATH_GRACE, SILENCE, Glance, Watch
+from lab.system.deadline import Deadline
 from tests.consoles import console
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from lab import debian, xen, xenbuild
-from lab.config import parse
+from lab import xen, xenbuild
+from lab.config.cells import Cell, cells
+from lab.config.lab import parse
+from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
-from lab.files import PROJECT
-from lab.plan import Cell, cells
 from lab.run import batches
-from lab.xenconfig import XenConfig
+from lab.system import debian
+from lab.system.files import PROJECT
 
 HERE = Path("/somewhere/lab.yaml")
 TWO = PROJECT / "plans" / "two-fixes.yaml"

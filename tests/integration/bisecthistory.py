@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.control import PATCHES
-from lab.files import building, cache_dir, locked, sha256_of
 from lab.kernelsource import PackageSource
+from lab.system.files import building, cache_dir, locked, sha256_of
 
 SERIES = "6.1"
 CORE = "arch/x86/kernel/fpu/core.c"

@@ -13,15 +13,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from lab.config import load
-from lab.deadline import Deadline
+from lab.config.lab import load
 from lab.domimage import Dom0Image
 from lab.errors import LabError
-from lab.files import PROJECT
 from lab.host import NONCE, READY_SECONDS, NestedHost, strays
 from lab.hostplan import HostPlan
 from lab.shell import Shell
 from lab.supplies import gather_host
+from lab.system.deadline import Deadline
+from lab.system.files import PROJECT
 from lab.xenhost import nested_host
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from lab.files import PROJECT
+from lab.system.files import PROJECT
 from tests.integration.bisecthistory import History, history
 
 pytestmark = pytest.mark.boots

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.files import PROJECT
+from lab.system.files import PROJECT
 from tests.integration.test_lab import lab, outcomes, run_folder
 
 pytestmark = pytest.mark.boots

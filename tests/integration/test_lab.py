@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from lab.files import PROJECT
+from lab.system.files import PROJECT
 from tests.test_texts import bz_image
 
 pytestmark = pytest.mark.boots

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import records
 from lab.capsule import opened
-from lab.files import PROJECT
+from lab.console import records
+from lab.system.files import PROJECT
 
 pytestmark = pytest.mark.boots
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.config import parse
+from lab.config.cells import cells
+from lab.config.lab import parse
 from lab.evidence import RunFolder
-from lab.plan import cells
 from lab.search import RECORD, Plan
 from lab.searchsession import resume, search
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from lab.board import Board
-from lab.cellverdict import CellVerdict
-from lab.config import LabConfig, load, parse
+from lab.config.cells import cells
+from lab.config.lab import LabConfig, load, parse
 from lab.evidence import RunFolder
-from lab.judge import Ending
-from lab.plan import cells
 from lab.session import experiment
 from lab.terminal import Terminal
 from lab.trial import Assignment, OwnMachine
-from lab.verdict import Verdict
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
+from lab.verdict.trial import Ending
 
 pytestmark = pytest.mark.boots
 HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab.control import control_kernel
-from lab.files import PROJECT
+from lab.system.files import PROJECT
 
 pytestmark = pytest.mark.boots
 _DEADLINE = 3600  # generous: a cold cache builds two kernels first

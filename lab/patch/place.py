@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lab.patchhunk import Hunk
+from lab.patch.hunk import Hunk
 
 _TURNED = {"+": "-", "-": "+", " ": " "}
 _MAX_FUZZ = 3  # what an error message tries, to say what would help

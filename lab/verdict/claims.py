@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from lab.cellverdict import CellVerdict
-from lab.claimconfig import ClaimConfig, Showing
-from lab.confidence import Boot, bound, calibrate
-from lab.verdict import Verdict
+from lab.config.claim import ClaimConfig, Showing
+from lab.verdict.cell import CellVerdict
+from lab.verdict.confidence import Boot, bound, calibrate
+from lab.verdict.severity import Verdict
 
 HOLDS, FAILS, OPEN = "HOLDS", "DOES NOT HOLD", "OPEN"
 _WIDTH = 76

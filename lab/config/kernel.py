@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lab.configbase import Args, Model, check_args
+from lab.config.model import Args, Model, check_args
 from lab.errors import UserError
 
 SOURCES = ("image", "package", "deb", "control", "tree", "supplied")

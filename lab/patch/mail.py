@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import patchfit
 from lab.errors import UserError
-from lab.files import write_atomic
-from lab.patchfit import Fitted, FolderTree
-from lab.patchtext import FileChange, has_diff, parse
-from lab.process import run
+from lab.patch import fit as patchfit
+from lab.patch.diff import FileChange, has_diff, parse
+from lab.patch.fit import Fitted, FolderTree
+from lab.system.files import write_atomic
+from lab.system.process import run
 
 # A line of an mbox between messages: it ends with a time. "From 2.6.26 on" in a text does not.
 _MBOX = re.compile(rb"^From \S+.*\d\d:\d\d(?::\d\d)? .*\d{4}.*$", re.MULTILINE)

@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from lab.errors import LabError, UserError
-from lab.patchhunk import Hunk
-from lab.patchplace import (
+from lab.patch.diff import FileChange
+from lab.patch.hunk import Hunk
+from lab.patch.place import (
     COLUMN,
     EXACT,
     EXPANDED,
@@ -26,8 +27,7 @@ from lab.patchplace import (
     places,
     why_not,
 )
-from lab.patchtext import FileChange
-from lab.process import run
+from lab.system.process import run
 
 
 class Tree(Protocol):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from lab.errors import UserError
-from lab.patchhunk import Body, Hunk, joined, short, wrapped
+from lab.patch.hunk import Body, Hunk, joined, short, wrapped
 
 _HEADER = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)")
 _EXTENDED = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from lab.configbase import Args, Model, check_args
+from lab.config.model import Args, Model, check_args
 
 _OPTION = re.compile(r"CONFIG_[A-Z0-9_]+=[\w\"./-]+")
 

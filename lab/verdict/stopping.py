@@ -2,9 +2,10 @@
 
 A control that others are measured by boots ``control_boots`` times, each time until
 ``control_hits`` windows had a failed check. A cell that may be clean boots at least ``trials``
-times, each time for the windows that are still needed, until its ``miss`` (lab/confidence.py)
-is at most ``level`` or it has had ``max_boots``; a boot ends after ``stress.seconds`` in any
-case. A cell that corrupts, crashes or proves nothing is one at its first such boot.
+times, each time for the windows that are still needed, until its ``miss``
+(lab/verdict/confidence.py) is at most ``level`` or it has had ``max_boots``; a boot ends after
+``stress.seconds`` in any case. A cell that corrupts, crashes or proves nothing is one at its first
+such boot.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab import confidence
-from lab.confidence import Boot, Calibration
-from lab.config import ConfidenceConfig, StressConfig
-from lab.judge import TrialVerdict
-from lab.plan import Cell
-from lab.verdict import Verdict
+from lab.config.cells import Cell
+from lab.config.lab import ConfidenceConfig, StressConfig
+from lab.verdict import confidence
+from lab.verdict.confidence import Boot, Calibration
+from lab.verdict.severity import Verdict
+from lab.verdict.trial import TrialVerdict
 
 # Only our own fault is tried again, once; a corruption or a crash never is.
 LAB_ERROR_RETRIES = 1

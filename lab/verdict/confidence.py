@@ -3,8 +3,9 @@
 The unit is the window; a *hit* is a window in which a check failed. The control's boots give the
 rate of hits per window and how much boots differ. A clean cell has shown nothing in its windows;
 ``miss`` bounds the chance that a kernel as bad as the control, by the lower bound of its rate and
-a safety factor, would have shown nothing either. The rule of a run (lab/stopping.py): a clean
-cell gets windows and boots until ``miss`` is at most the wanted level, or the budget is spent.
+a safety factor, would have shown nothing either. The rule of a run (lab/verdict/stopping.py): a
+clean cell gets windows and boots until ``miss`` is at most the wanted level, or the budget is
+spent.
 
 Boots differ (one may corrupt in every window, the next in none), so they are never pooled as if
 all windows were one sample:

@@ -14,7 +14,7 @@ from typing import IO
 
 from lab.errors import LabError
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def cache_dir() -> Path:

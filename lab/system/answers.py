@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from stat import S_ISDIR
 
-from lab import files
-from lab.files import cache_dir, sha256_of, write_atomic
+from lab.system import files
+from lab.system.files import cache_dir, sha256_of, write_atomic
 
 Stamp = list[list[str | int]]
 # A file that was changed a moment ago may change again within one tick of its file system's

@@ -13,12 +13,12 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from lab.claimconfig import ClaimConfig
-from lab.configbase import Args, Model, check_args
+from lab.config.claim import ClaimConfig
+from lab.config.kernel import KernelConfig
+from lab.config.model import Args, Model, check_args
+from lab.config.xen import XenConfig
 from lab.errors import UserError
-from lab.files import PROJECT
-from lab.kernelconfig import KernelConfig
-from lab.xenconfig import XenConfig
+from lab.system.files import PROJECT
 
 GuestKind = Literal["native", "dom0", "pv", "pvh", "hvm"]
 GUEST_KINDS: tuple[GuestKind, ...] = ("native", "dom0", "pv", "pvh", "hvm")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from lab.config import GUEST_KINDS, Expectation, GuestKind, LabConfig, Settings
+from lab.config.lab import GUEST_KINDS, Expectation, GuestKind, LabConfig, Settings
 from lab.errors import UserError
 
 PLAIN = "plain"

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError, UserError
-from lab.files import building, cache_dir, locked, sha256, write_atomic
-from lab.process import run
-from lab.remember import remembered
+from lab.system.answers import remembered
+from lab.system.files import building, cache_dir, locked, sha256, write_atomic
+from lab.system.process import run
 
 _ARCHIVE_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # What apt answers from: its sources and preferences, the lists, and what is installed.

@@ -9,9 +9,10 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lab import consoletext, records
-from lab.records import Record, Transcript
-from lab.verdict import Verdict
+from lab.console import records
+from lab.console import text as consoletext
+from lab.console.records import Record, Transcript
+from lab.verdict.severity import Verdict
 
 # Which domain type the program must find itself in, for each guest kind.
 _DOMAIN = {"native": "none", "dom0": "pv", "pv": "pv", "pvh": "pvh", "hvm": "hvm"}

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab import consoletext, records
-from lab.deadline import Deadline
+from lab.console import records
+from lab.console import text as consoletext
+from lab.system.deadline import Deadline
 
 _STARTED = re.compile(rb"@mmx 0 start ")
 # A kernel that died prints its trace for a moment; then it reboots, which ends the machine.

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lab import confidence
-from lab.confidence import Calibration
-from lab.config import ConfidenceConfig
-from lab.judge import TrialVerdict
-from lab.plan import Cell, control_of
-from lab.stopping import calibration
-from lab.verdict import Verdict, shows, worst
+from lab.config.cells import Cell, control_of
+from lab.config.lab import ConfidenceConfig
+from lab.verdict import confidence
+from lab.verdict.confidence import Calibration
+from lab.verdict.severity import Verdict, shows, worst
+from lab.verdict.stopping import calibration
+from lab.verdict.trial import TrialVerdict
 
 _DEFAULT = ConfidenceConfig()
 
