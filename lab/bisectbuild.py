@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab.errors import LabError
-from lab.kernelbuild import BuildFailed, BuildSpec, build, build_log, is_built
-from lab.kernelsource import RevisionSource
-from lab.treekernel import specification
+from lab.kernel.build import BuildFailed, BuildSpec, build, build_log, is_built
+from lab.kernel.source import RevisionSource
+from lab.kernel.tree import specification
 
 Report = Callable[[str], None]
 # A build that ends by one of these says nothing of the commit.

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import bzimage
 from lab.bisectbuild import Built
 from lab.bisectgit import BisectRepo
 from lab.errors import LabError, UserError
+from lab.kernel import image as bzimage
 from lab.system import debian
 from lab.system.files import sha256
 
@@ -141,7 +141,7 @@ class SeriesKernels:
             raise LabError(f"{file} is not what it was when this bisect began")
         if file.suffix == ".deb":
             from lab.config.kernel import KernelConfig
-            from lab.kernels import resolve
+            from lab.kernel.resolve import resolve
 
             kernel = resolve(file.name, KernelConfig(deb=file), report).kernel
             return Built(kernel.image, provenance=kernel.provenance)

@@ -20,12 +20,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from lab import machine
 from lab.config.model import check_args
-from lab.determinism import MAX_SHIFT
 from lab.errors import LabError, UserError
-from lab.machine import Boot
-from lab.qemuidentity import Identity
+from lab.qemu import machine
+from lab.qemu.icount import MAX_SHIFT
+from lab.qemu.identity import Identity
+from lab.qemu.machine import Boot
 from lab.system.files import replacing, sha256
 from lab.verdict.trial import TrialFacts
 
@@ -55,7 +55,7 @@ class _Model(BaseModel):
 
 
 class Machine(_Model):
-    """What QEMU is asked for; the rest of its command line is ``lab.machine``'s."""
+    """What QEMU is asked for; the rest of its command line is ``lab.qemu.machine``'s."""
 
     icount: int = Field(ge=0, le=MAX_SHIFT)
     vcpus: Literal[1]

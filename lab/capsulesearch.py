@@ -12,11 +12,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import determinism
 from lab.board import Board
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.evidence import RunFolder
+from lab.qemu import icount
 from lab.supplies import Supplies
 from lab.system.process import cores
 from lab.trial import CAPSULE, OwnMachine, run_trial
@@ -74,7 +74,7 @@ class Search:
         return None
 
     def _try(self, one: Candidate) -> TrialVerdict:
-        config = determinism.configured(self.config, one.shift)
+        config = icount.configured(self.config, one.shift)
         # A trial's seed is the first one's plus its number: so is this one's.
         seed = one.seed - one.number + 1
         stress = config.stress.model_copy(update={"seed": seed})

@@ -6,11 +6,11 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab import symbols
 from lab.capsule import Capsule
 from lab.errors import UserError
+from lab.kernel import symbols
+from lab.kernel.symbols import Symbols
 from lab.ramdisk import file_in
-from lab.symbols import Symbols
 
 # Debian's xen-hypervisor-*-dbg
 _XEN_SYMS = Path("/usr/lib/debug/boot")

@@ -75,7 +75,7 @@ def run(
 
         loaded = loaded.model_copy(update={"kernels": supplied(loaded.kernels, kernel)})
     if deterministic:
-        from lab.determinism import configured
+        from lab.qemu.icount import configured
 
         loaded = configured(loaded)
     raise typer.Exit(session.run(loaded, config, cells or [], keep_host, _repeat()))

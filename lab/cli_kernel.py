@@ -37,7 +37,7 @@ def build(
     ] = None,
 ) -> None:
     """Build a tree with the lab's configuration; prints the image and how to build it by hand."""
-    from lab.kernels import resolve
+    from lab.kernel.resolve import resolve
     from lab.terminal import Terminal
 
     config = _checked(
@@ -51,7 +51,7 @@ def build(
     terminal.say(f"image     {found.kernel.image} ({found.image.version})")
     terminal.say(f"symbols   {found.kernel.vmlinux}")
     for edit in provenance["fixups"]:
-        terminal.say(f"fix-up    {edit} (lab/fixuptable.py says why)")
+        terminal.say(f"fix-up    {edit} (lab/kernel/fixup_table.py says why)")
     terminal.say("again, by hand:")
     for line in provenance["repeat"]:
         terminal.say(f"  {line}")

@@ -84,8 +84,8 @@ def trace(
 
 
 def _shifts(text: str) -> list[int]:
-    from lab.determinism import MAX_SHIFT
     from lab.errors import UserError
+    from lab.qemu.icount import MAX_SHIFT
 
     words = [word.strip() for word in text.split(",")]
     if not all(word.isascii() and word.isdigit() and int(word) <= MAX_SHIFT for word in words):

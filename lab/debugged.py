@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import determinism, machine
 from lab.console import text as consoletext
 from lab.console.watch import Glance
 from lab.errors import LabError
 from lab.gdbstub import GdbStub
-from lab.machine import Boot
+from lab.qemu import icount, machine
+from lab.qemu.machine import Boot
 from lab.system.deadline import Deadline
 from lab.system.process import run
 
@@ -104,7 +104,7 @@ def started(recording: Recording, scratch: Path, snapshots: bool = False) -> Ite
     with machine.staged(recording.boot) as (again, folder):
         argv = [*machine.command(again, console), *recording.options]
         argv += _drive(scratch) if snapshots else []
-        argv = determinism.recording(argv, "replay", recording.log.absolute())
+        argv = icount.recording(argv, "replay", recording.log.absolute())
         argv += ["-gdb", f"unix:path={socket},server=on,wait=off", "-S"]
         log = scratch / "qemu.log"
         with log.open("wb") as errors:

@@ -16,18 +16,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import accel, qemubin
-from lab import xen as xen_images
-from lab.accel import Accel, Proof
 from lab.config.lab import GUEST_KINDS
 from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
-from lab.qemubin import Qemu
+from lab.qemu import accelerator as accel
+from lab.qemu import binary
+from lab.qemu.accelerator import Accel, Proof
+from lab.qemu.binary import Qemu
 from lab.room import available_mib
 from lab.system import debian
 from lab.system.files import cache_dir
 from lab.system.process import cores as usable_cores
 from lab.system.process import run
+from lab.xen import hypervisor as xen_images
 
 PYTHONS = ((3, 11), (3, 13))
 DISK_MIB = 6000  # dom0's image, a kernel source with its objects, the cache of compilers
@@ -80,7 +81,7 @@ def python(version: tuple[int, ...]) -> Check:
 def _emulator() -> list[Check]:
     """QEMU, then what hangs on it: these stop at the first that fails."""
     try:
-        own = qemubin.machines()
+        own = binary.machines()
     except UserError as error:
         return [Check("qemu", False, str(error), _SETUP)]
     chosen = accel.accelerator(own, fresh=True)

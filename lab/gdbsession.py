@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import capsulesymbols, debugged, gdbprogram, gdbscene, replay, symbols, tracesession
+from lab import capsulesymbols, debugged, gdbprogram, gdbscene, replay, tracesession
 from lab.capsule import Capsule, opened
 from lab.debugged import REWINDABLE, Recording
 from lab.errors import LabError, UserError
 from lab.gdbprogram import Session
 from lab.gdbstub import GdbStub
+from lab.kernel import symbols
+from lab.kernel.symbols import Symbols
 from lab.landmarks import CURRENT, PER_CPU, failing, landmarks
 from lab.replaysession import emulator, located
-from lab.symbols import Symbols
 from lab.terminal import Terminal
 
 _ROW = "dom0"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.errors import UserError
-from lab.symbols import Symbols
+from lab.kernel.symbols import Symbols
 
 # The #NM handler's C function.
 NM = (

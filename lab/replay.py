@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import capsule as capsules
-from lab import machine
 from lab.capsule import Capsule
 from lab.console import text as consoletext
 from lab.console.watch import Glance
 from lab.errors import LabError
-from lab.qemubin import Qemu
-from lab.qemuidentity import Identity
+from lab.qemu import machine
+from lab.qemu.binary import Qemu
+from lab.qemu.identity import Identity
 from lab.system.deadline import Deadline
 from lab.verdict.trial import Ending
 

@@ -9,7 +9,6 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from lab import determinism
 from lab import replay as replaying
 from lab.capsule import SUFFIX, Capsule, opened
 from lab.capsulesearch import Search, candidates
@@ -18,8 +17,9 @@ from lab.config.lab import LabConfig
 from lab.console.watch import Glance
 from lab.errors import UserError
 from lab.evidence import RunFolder
-from lab.qemubin import Qemu, qemu
-from lab.qemuidentity import identity
+from lab.qemu import icount
+from lab.qemu.binary import Qemu, qemu
+from lab.qemu.identity import identity
 from lab.session import gathered, manifest
 from lab.system.files import replacing, short
 from lab.terminal import Terminal
@@ -32,7 +32,7 @@ def capsule(
 ) -> int:
     """`lab capsule`: search, keep, and prove by a replay. 3 when nothing was found."""
     terminal = Terminal()
-    config = determinism.configured(config, shifts[0])
+    config = icount.configured(config, shifts[0])
     cell = _cell(config, wanted)
     supplies = gathered(config, [cell], terminal, [cell.id])
     folder = RunFolder.create()
@@ -106,7 +106,7 @@ def located(path: Path) -> Path:
 def _cell(config: LabConfig, wanted: str) -> Cell:
     for cell in cells(config):
         if cell.id == wanted:
-            why = determinism.impossible(cell)
+            why = icount.impossible(cell)
             if why:
                 raise UserError(f"cell {wanted!r} cannot be made replayable: {why}")
             return cell

@@ -11,13 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import __version__, determinism
-from lab.accel import processor
+from lab import __version__
 from lab.claimreport import conclude
 from lab.config.cells import Cell, cells, select
 from lab.config.lab import LabConfig
 from lab.errors import UserError
 from lab.evidence import FORMAT, RunFolder
+from lab.qemu import icount
+from lab.qemu.accelerator import processor
 from lab.run import Run
 from lab.supplies import Supplies, gather, gather_host
 from lab.system.deadline import Deadline
@@ -31,7 +32,7 @@ from lab.verification import rules
 from lab.xenhost import ROW, nested_host
 
 if TYPE_CHECKING:  # what it imports is for cells on a Xen host only
-    from lab.host import NestedHost
+    from lab.host.nested import NestedHost
 
 
 def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repeat: str) -> int:
@@ -115,7 +116,7 @@ def prepare(config: LabConfig, chosen: list[Cell]) -> None:
 
 def host_start(config: LabConfig) -> None:
     """`lab host start`: boot the nested host, or find it running, and leave it."""
-    from lab.host import READY_SECONDS
+    from lab.host.nested import READY_SECONDS
 
     terminal = Terminal()
     host = _nested(config, terminal)
@@ -209,7 +210,7 @@ def _replayable(config: LabConfig, outcomes: list[CellVerdict], folder: RunFolde
     if config.icount is not None:
         kept = [trial.path for cell in found for trial in folder.trials(cell.id)]
         return [f"replay    lab replay {short(path)}" for path in kept if (path / CAPSULE).exists()]
-    own = [cell.id for cell in found if determinism.impossible(cell) is None]
+    own = [cell.id for cell in found if icount.impossible(cell) is None]
     return [f"make it replayable: lab capsule {cell}" for cell in own]
 
 

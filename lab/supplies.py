@@ -10,21 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import determinism, kernels, stress, xen
-from lab.accel import Accel, accelerator
+from lab import stress
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.config.xen import XenConfig
 from lab.errors import UserError
-from lab.kernels import Bootable
-from lab.qemubin import Qemu, qemu
+from lab.kernel import resolve as kernels
+from lab.kernel.resolve import Bootable
+from lab.qemu import icount
+from lab.qemu.accelerator import Accel, accelerator
+from lab.qemu.binary import Qemu, qemu
 from lab.ramdisk import ramdisk
 from lab.system.answers import sha256
 from lab.system.files import cache_dir, require_space, sha256_of, write_atomic
-from lab.xen import Xen
+from lab.xen import hypervisor as xen
+from lab.xen.hypervisor import Xen
 
 if TYPE_CHECKING:
-    from lab.domimage import Dom0Image
+    from lab.host.image import Dom0Image
 
 Report = Callable[[str, str], None]  # what, and its state in a few words
 _RESULTS_MIB = 500
@@ -147,7 +150,7 @@ def _kernel(config: LabConfig, name: str, report: Report) -> Bootable:
 
 
 def _image(config: LabConfig, report: Report) -> Dom0Image:
-    from lab.domimage import dom0_image
+    from lab.host.image import dom0_image
 
     made = dom0_image(lambda state: report("dom0 image", state), xen.package_name(config.xen))
     report("dom0 image", "ready")
@@ -181,7 +184,7 @@ def _not_exact(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
     """Cells that a deterministic run leaves out."""
     if config.icount is None:
         return {}
-    reasons = {cell.id: determinism.impossible(cell) for cell in cells}
+    reasons = {cell.id: icount.impossible(cell) for cell in cells}
     return {cell: f"not deterministic: {why}" for cell, why in reasons.items() if why}
 
 

@@ -8,16 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab import capsulesymbols, debugged, symbols, tracer, tracestory, tracesvg, tracetext
+from lab import capsulesymbols, debugged, tracer, tracestory, tracesvg, tracetext
 from lab.capsule import Capsule, opened
 from lab.console import records
 from lab.console.watch import Glance
 from lab.debugged import Recording
 from lab.errors import LabError, UserError
+from lab.kernel import symbols
+from lab.kernel.symbols import Symbols
 from lab.landmarks import Landmarks, landmarks
-from lab.machine import Boot
+from lab.qemu.machine import Boot
 from lab.replaysession import emulator, located
-from lab.symbols import Symbols
 from lab.system.files import short, write_atomic
 from lab.terminal import Terminal
 from lab.traceevent import Event, Trace

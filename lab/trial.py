@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab import determinism, machine, stress
+from lab import stress
 from lab.board import Board
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.console.watch import Glance
 from lab.errors import LabError
 from lab.evidence import RunFolder, TrialFolder
+from lab.qemu import icount as determinism
+from lab.qemu import machine
 from lab.supplies import Supplies
 from lab.system.deadline import Deadline
 from lab.verdict.severity import Verdict
@@ -222,7 +224,7 @@ class OwnMachine:
         if self._icount is None:
             return
         from lab import capsule  # here: other runs need not load what it needs
-        from lab.qemuidentity import identity
+        from lab.qemu.identity import identity
 
         kernel = self._supplies.kernels[task.cell.kernel].kernel
         provenance = {"kernel": kernel.provenance}

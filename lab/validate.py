@@ -128,8 +128,8 @@ def _rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
 
 def _build(config: LabConfig) -> Decision | None:
     """Build both trees; a patched one that does not build, where the other does, is broken."""
-    from lab.kernelbuild import BuildFailed
-    from lab.kernels import resolve
+    from lab.kernel.build import BuildFailed
+    from lab.kernel.resolve import resolve
 
     terminal = Terminal()
     for name in (BEFORE, AFTER):

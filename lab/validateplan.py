@@ -15,7 +15,7 @@ from lab.config.xen import XenConfig
 from lab.decision import in_question
 from lab.errors import UserError
 from lab.evidence import RunFolder
-from lab.kernelsource import RevisionSource, TreeSource
+from lab.kernel.source import RevisionSource, TreeSource
 from lab.patch import mail as patchmail
 from lab.patch.fit import Fitted, FolderTree, GitTree, Tree
 from lab.system.files import sha256_of, write_atomic
@@ -92,7 +92,7 @@ def fitted(request: Request) -> list[Fitted]:
 
 
 def _source(request: Request) -> RevisionSource | TreeSource:
-    from lab.treekernel import source
+    from lab.kernel.tree import source
 
     found = source(str(request.tree), request.rev)
     assert isinstance(found, RevisionSource | TreeSource)

@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import guest
 from lab.board import Board
 from lab.config.lab import LabConfig
 from lab.errors import LabError, UserError
 from lab.evidence import RunFolder
-from lab.guest import GuestSpec
+from lab.host import guest
+from lab.host.guest import GuestSpec
 from lab.supplies import Supplies
 from lab.system.deadline import Deadline
 from lab.system.files import write_atomic
 from lab.verdict.trial import Ending
 
 if TYPE_CHECKING:
-    from lab.host import NestedHost
-    from lab.shell import Address, Shell
+    from lab.host.nested import NestedHost
+    from lab.host.shell import Address, Shell
     from lab.trial import Assignment
 
 ROW = "Xen host"
@@ -32,8 +32,8 @@ ROW = "Xen host"
 
 def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedHost:
     """The managed host for a configuration, with a Xen by name; nothing is started."""
-    from lab.host import NestedHost
-    from lab.hostplan import HostPlan
+    from lab.host.nested import NestedHost
+    from lab.host.plan import HostPlan
 
     if supplies.image is None:
         raise LabError("the dom0 image was not made")
@@ -105,7 +105,7 @@ class XenHost:
             finally:
                 self._shared.release()
             return
-        from lab.shell import Shell
+        from lab.host.shell import Shell
 
         shell = Shell(self.shell.address)
         try:
@@ -115,10 +115,10 @@ class XenHost:
 
     def start(self) -> None:
         """Boot it or connect to it; LabError with the reason when it does not become ready."""
-        from lab import host
+        from lab.host import nested
 
         if self.config.host.kind == "real":
-            from lab.shell import Shell
+            from lab.host.shell import Shell
             from playbooks.prepare import ready
 
             self._real = Shell(_address(self.config))
@@ -128,7 +128,7 @@ class XenHost:
         self._nested = nested_host(self.config, self.supplies, self.xen)
         try:
             self._nested.start(
-                Deadline(host.READY_SECONDS),
+                Deadline(nested.READY_SECONDS),
                 lambda state: self.board.state(self._row, state),
                 self.stop_asked.is_set,
             )
@@ -224,7 +224,7 @@ class HostPlace:
 
 
 def _address(config: LabConfig) -> Address:
-    from lab.shell import Address
+    from lab.host.shell import Address
 
     host = config.host
     identity = host.identity or Path("~/.ssh/id_ed25519")

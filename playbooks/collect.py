@@ -7,7 +7,7 @@ from pathlib import Path
 from fabric import Connection, task
 
 from lab.errors import LabError
-from lab.shell import Shell
+from lab.host.shell import Shell
 from lab.system.files import write_atomic
 
 # File name: command. None of them changes anything on the host.

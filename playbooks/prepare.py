@@ -7,8 +7,8 @@ import shlex
 from fabric import Connection, task
 
 from lab.errors import LabError
-from lab.guest import FOLDER
-from lab.shell import Shell
+from lab.host.guest import FOLDER
+from lab.host.shell import Shell
 
 PACKAGES = ("xen-system-amd64", "xen-utils-common", "qemu-system-xen")
 

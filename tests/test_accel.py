@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import accel
-from lab import xen as xen_images
-from lab.accel import Accel, Proof
 from lab.config.lab import GUEST_KINDS
 from lab.errors import LabError, UserError
-from lab.qemubin import Qemu
-from lab.xen import Xen
+from lab.qemu import accelerator as accel
+from lab.qemu.accelerator import Accel, Proof
+from lab.qemu.binary import Qemu
+from lab.xen import hypervisor as xen_images
+from lab.xen.hypervisor import Xen
 
 QEMU = Qemu(Path("/usr/bin/qemu-system-x86_64"), "7.2.22", GUEST_KINDS, "a test")
 BOOTED = "(XEN) HVM: VMX enabled\n(XEN) ELF: not an ELF binary\n(XEN) Panic on CPU 0:\n"
@@ -132,7 +132,7 @@ def test_a_qemu_that_hangs_is_ended_in_time(tmp_path: Path) -> None:
 
 @pytest.mark.boots
 def test_emulation_really_boots_xen() -> None:
-    from lab.qemubin import machines
+    from lab.qemu.binary import machines
 
     proof = accel.prove(machines(), "tcg")
     assert proof.works

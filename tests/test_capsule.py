@@ -13,8 +13,8 @@ import pytest
 from lab import capsule as capsules
 from lab.capsule import Content, opened, write
 from lab.errors import LabError, UserError
-from lab.machine import Boot
-from lab.qemuidentity import Identity
+from lab.qemu.identity import Identity
+from lab.qemu.machine import Boot
 from lab.verdict.trial import TrialFacts
 
 FACTS = TrialFacts("dom0-old", 1, "cafe", "dom0", "old", 100, 100)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import determinism, machine, supplies
+from lab import supplies
 from lab.config.cells import Cell
 from lab.config.lab import parse
-from lab.machine import Boot
-from lab.qemubin import Qemu
+from lab.qemu import icount as determinism
+from lab.qemu import machine
+from lab.qemu.binary import Qemu
+from lab.qemu.machine import Boot
 from lab.trial import trial_facts
 
 CONFIG = parse("kernels: {old: {image: old.bzImage}}", Path("/x/lab.yaml"))

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import doctor, qemubin
-from lab.accel import Accel, Proof
+from lab import doctor
 from lab.config.lab import GUEST_KINDS
 from lab.errors import LabError, UserError
-from lab.qemubin import Qemu, kinds_of
+from lab.qemu import binary
+from lab.qemu.accelerator import Accel, Proof
+from lab.qemu.binary import Qemu, kinds_of
 from lab.room import mem_available
 from lab.system import debian
 
@@ -97,7 +98,7 @@ def test_one_broken_check_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> 
     def broken(_package: str) -> str:
         raise LabError("apt-cache failed")
 
-    monkeypatch.setattr(qemubin, "machines", missing)
+    monkeypatch.setattr(binary, "machines", missing)
     monkeypatch.setattr(debian, "candidate", broken)
     monkeypatch.setattr(doctor, "_libvirt", lambda: doctor.libvirt("9000000"))
     found = {check.name: check for check in doctor.checks()}

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError, UserError
-from lab.kconfig import lacks, not_taken
-from lab.kernel import Kernel
-from lab.kernelbuild import BuildFailed, BuildSpec, build, first_build_error
-from lab.kernelsource import TreeSource
+from lab.kernel.build import BuildFailed, BuildSpec, build, first_build_error
+from lab.kernel.kconfig import lacks, not_taken
+from lab.kernel.kernel import Kernel
+from lab.kernel.source import TreeSource
 
 # The targets that the builder asks a kernel for. `allnoconfig` keeps the options that
 # Kconfig.names knows, as the real one drops what it does not know.

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from lab import accel, privateqemu, qemubin
-from lab.accel import Accel
 from lab.errors import LabError, UserError
+from lab.qemu import accelerator as accel
+from lab.qemu import binary
+from lab.qemu import private as privateqemu
+from lab.qemu.accelerator import Accel
 
 
-def fake(folder: Path, says: str, name: str = qemubin.NAME) -> Path:
+def fake(folder: Path, says: str, name: str = binary.NAME) -> Path:
     """A QEMU that only knows its version."""
     path = folder / name
     path.write_text(f"#!/bin/sh\necho '{says}'\n")
@@ -30,9 +32,9 @@ def _only_fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_versions_are_read_from_qemus_first_line() -> None:
-    assert qemubin.parse_version(says("7.2.22")) == (7, 2, 22)
-    assert qemubin.parse_version("QEMU emulator version 10.0") == (10, 0, 0)
-    assert qemubin.parse_version("bochs 2.7") is None
+    assert binary.parse_version(says("7.2.22")) == (7, 2, 22)
+    assert binary.parse_version("QEMU emulator version 10.0") == (10, 0, 0)
+    assert binary.parse_version("bochs 2.7") is None
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_versions_are_read_from_qemus_first_line() -> None:
     [((7, 2, 0), True), ((8, 2, 1), False), ((10, 0, 2), False), ((11, 1, 3), False)],
 )
 def test_kinds_follow_the_version(version: tuple[int, ...], hvm: bool) -> None:
-    kinds, why = qemubin.kinds_of(version)
+    kinds, why = binary.kinds_of(version)
     assert ("hvm" in kinds) is hvm
     assert ("pvh" in kinds) is hvm
     assert {"native", "dom0", "pv"} <= set(kinds)
@@ -48,13 +50,13 @@ def test_kinds_follow_the_version(version: tuple[int, ...], hvm: bool) -> None:
 
 
 def test_an_untried_version_that_the_user_chose_is_tried() -> None:
-    assert "hvm" in qemubin.kinds_of((8, 2, 1), chosen=True)[0]
-    assert "hvm" not in qemubin.kinds_of((10, 0, 2), chosen=True)[0]
+    assert "hvm" in binary.kinds_of((8, 2, 1), chosen=True)[0]
+    assert "hvm" not in binary.kinds_of((10, 0, 2), chosen=True)[0]
 
 
 def test_a_good_machine_needs_nothing_else(tmp_path: Path) -> None:
     path = fake(tmp_path, says("7.2.22"))
-    found = qemubin.qemu()
+    found = binary.qemu()
     assert (found.path, found.version, found.origin) == (path, "7.2.22", "machine")
     assert found.complete
 
@@ -64,11 +66,11 @@ def test_too_old_and_no_qemu_are_the_users_to_mend(
 ) -> None:
     old = fake(tmp_path, says("5.2.0"))
     with pytest.raises(UserError, match=r"5\.2\.0, too old: 7\.2"):
-        qemubin.machines()
+        binary.machines()
     old.unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="not installed"):
-        qemubin.machines()
+        binary.machines()
 
 
 def test_what_lab_qemu_names_must_be_a_qemu(
@@ -76,15 +78,15 @@ def test_what_lab_qemu_names_must_be_a_qemu(
 ) -> None:
     monkeypatch.setenv("LAB_QEMU", str(tmp_path / "nothing"))
     with pytest.raises(UserError, match="no such program"):
-        qemubin.machines()
+        binary.machines()
     monkeypatch.setenv("LAB_QEMU", str(fake(tmp_path, "hello", "other")))
     with pytest.raises(UserError, match="does not say that it is a QEMU"):
-        qemubin.machines()
+        binary.machines()
 
 
 def test_lab_qemu_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_QEMU", str(fake(tmp_path, says("10.0.2"), "other")))
-    found = qemubin.qemu()
+    found = binary.qemu()
     assert (found.version, found.origin) == ("10.0.2", "$LAB_QEMU")
     assert not found.complete
 
@@ -95,7 +97,7 @@ def test_a_newer_machine_gets_a_private_qemu(
     fake(tmp_path, says("10.0.13"))
     private = fake(tmp_path, says("7.2.22"), "private")
     monkeypatch.setattr(privateqemu, "made", lambda _report: private)
-    found = qemubin.qemu()
+    found = binary.qemu()
     assert (found.path, found.origin) == (private, "private")
     assert found.complete
 
@@ -105,7 +107,7 @@ def test_kvm_that_nests_makes_a_private_one_needless(
 ) -> None:
     fake(tmp_path, says("10.0.13"))
     monkeypatch.setattr(accel, "accelerator", lambda *_: Accel("kvm", "a test", nests=True))
-    assert qemubin.qemu().origin == "machine"
+    assert binary.qemu().origin == "machine"
 
 
 def test_without_a_private_one_the_fewer_kinds_are_told(
@@ -116,7 +118,7 @@ def test_without_a_private_one_the_fewer_kinds_are_told(
 
     fake(tmp_path, says("10.0.13"))
     monkeypatch.setattr(privateqemu, "made", broken)
-    found = qemubin.qemu()
+    found = binary.qemu()
     assert found.kinds == ("native", "dom0", "pv")
     assert "no network" in found.why
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import qemuidentity
 from lab.capsulesearch import Candidate, candidates
 from lab.cli_replay import _shifts
 from lab.errors import UserError
-from lab.qemubin import Qemu
-from lab.qemuidentity import Identity
+from lab.qemu import identity as qemuidentity
+from lab.qemu.binary import Qemu
+from lab.qemu.identity import Identity
 from lab.replay import compare, reasons, told
 from lab.replaysession import located
 
@@ -93,7 +93,7 @@ def test_a_scripts_program_is_what_is_hashed(tmp_path: Path) -> None:
 
 
 def test_the_machines_own_qemu_is_known_by_hash() -> None:
-    from lab.qemubin import machines
+    from lab.qemu.binary import machines
 
     try:
         binary: Qemu = machines()

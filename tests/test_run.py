@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from lab import verification
-from lab.accel import Accel
 from lab.board import Board
-from lab.bzimage import BzImage
 from lab.config.cells import Cell, cells
 from lab.config.lab import LabConfig, parse
 from lab.durations import Durations
 from lab.errors import LabError, UserError
 from lab.evidence import FORMAT, RunFolder
-from lab.kernel import Kernel
-from lab.kernels import Bootable
-from lab.qemubin import Qemu
+from lab.kernel.image import BzImage
+from lab.kernel.kernel import Kernel
+from lab.kernel.resolve import Bootable
+from lab.qemu.accelerator import Accel
+from lab.qemu.binary import Qemu
 from lab.run import Run
 from lab.supplies import Supplies
 from lab.trial import Assignment

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import savedhost
-from lab.domimage import Dom0Image, Keys
 from lab.errors import LabError
-from lab.hostplan import HostPlan
-from lab.savedhost import SavedHost, saved_host
+from lab.host import saved as savedhost
+from lab.host.image import Dom0Image, Keys
+from lab.host.plan import HostPlan
+from lab.host.saved import SavedHost, saved_host
 from lab.system import files
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from lab import stress, symbols
-from lab.determinism import recording
+from lab import stress
 from lab.errors import UserError
+from lab.kernel import symbols
+from lab.kernel.symbols import Symbols
 from lab.landmarks import landmarks
-from lab.machine import Boot
+from lab.qemu.icount import recording
+from lab.qemu.machine import Boot
 from lab.ramdisk import file_in, ramdisk
-from lab.symbols import Symbols
 from lab.tracesession import native
 
 KERNEL = Symbols(

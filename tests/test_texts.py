@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from lab import bzimage, machine, report
-from lab.bzimage import BzImage
+from lab import report
 from lab.config.cells import Cell
 from lab.console import text as consoletext
-from lab.domainxml import HostSpec, domain_xml
 from lab.errors import UserError
-from lab.guest import GuestSpec, xl_config
-from lab.kernel import Kernel
-from lab.kernels import Bootable
-from lab.machine import Boot
+from lab.host.domain import HostSpec, domain_xml
+from lab.host.guest import GuestSpec, xl_config
+from lab.kernel import image as bzimage
+from lab.kernel.image import BzImage
+from lab.kernel.kernel import Kernel
+from lab.kernel.resolve import Bootable
+from lab.qemu import machine
+from lab.qemu.machine import Boot
 from lab.ramdisk import ramdisk
 from lab.stress import boot_words
 from lab.verdict.cell import CellVerdict

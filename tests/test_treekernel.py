@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import fixups
 from lab.errors import UserError
-from lab.kernelbuild import BuildFailed, BuildSpec, build
-from lab.kernelsource import RevisionSource, series
-from lab.treekernel import chosen_compiler, source, tree_kernel
-from lab.worktree import Mend, Worktree
+from lab.kernel import fixup as fixups
+from lab.kernel.build import BuildFailed, BuildSpec, build
+from lab.kernel.source import RevisionSource, series
+from lab.kernel.tree import chosen_compiler, source, tree_kernel
+from lab.kernel.worktree import Mend, Worktree
 from tests.test_kernelbuild import MAKEFILE
 
 GIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
@@ -128,11 +128,11 @@ def test_a_file_that_ends_up_as_it_was_keeps_its_time(tree: Path, tmp_path: Path
 
 
 def test_an_older_compiler_for_an_older_tree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.treekernel.shutil.which", lambda name: name if "1" in name else None)
+    monkeypatch.setattr("lab.kernel.tree.shutil.which", lambda name: name if "1" in name else None)
     assert chosen_compiler(None, (3, 19, 8)) == "gcc-11"
     assert chosen_compiler(None, (6, 1, 0)) == "gcc"
     assert chosen_compiler("gcc-12", (3, 19, 8)) == "gcc-12"
-    monkeypatch.setattr("lab.treekernel.shutil.which", lambda _name: None)
+    monkeypatch.setattr("lab.kernel.tree.shutil.which", lambda _name: None)
     assert chosen_compiler(None, (3, 19, 8)) == "gcc"
 
 

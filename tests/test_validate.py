@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lab import kernels, session, validate, validateplan, validatetext
+from lab import session, validate, validateplan, validatetext
 from lab.cli import app
 from lab.config.cells import Cell, cells
 from lab.config.kernel import KernelConfig
@@ -21,7 +21,8 @@ from lab.config.xen import XenConfig
 from lab.decision import Outcome, decide
 from lab.errors import UserError
 from lab.evidence import RunFolder
-from lab.kernelbuild import BuildFailed
+from lab.kernel import resolve as kernels
+from lab.kernel.build import BuildFailed
 from lab.validateplan import Request
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict

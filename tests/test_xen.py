@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from lab import xen, xenbuild
 from lab.config.cells import Cell, cells
 from lab.config.lab import parse
 from lab.config.xen import XenConfig
@@ -18,6 +17,8 @@ from lab.errors import LabError, UserError
 from lab.run import batches
 from lab.system import debian
 from lab.system.files import PROJECT
+from lab.xen import build as xenbuild
+from lab.xen import hypervisor as xen
 
 HERE = Path("/somewhere/lab.yaml")
 TWO = PROJECT / "plans" / "two-fixes.yaml"

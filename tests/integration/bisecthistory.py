@@ -12,8 +12,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.control import PATCHES
-from lab.kernelsource import PackageSource
+from lab.kernel.control import PATCHES
+from lab.kernel.source import PackageSource
 from lab.system.files import building, cache_dir, locked, sha256_of
 
 SERIES = "6.1"

@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.config.lab import load
-from lab.domimage import Dom0Image
 from lab.errors import LabError
-from lab.host import NONCE, READY_SECONDS, NestedHost, strays
-from lab.hostplan import HostPlan
-from lab.shell import Shell
+from lab.host.image import Dom0Image
+from lab.host.nested import NONCE, READY_SECONDS, NestedHost, strays
+from lab.host.plan import HostPlan
+from lab.host.shell import Shell
 from lab.supplies import gather_host
 from lab.system.deadline import Deadline
 from lab.system.files import PROJECT

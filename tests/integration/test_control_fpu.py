@@ -8,8 +8,9 @@ from typing import Literal
 
 import pytest
 
-from lab import accel, machine, qemubin
-from lab.control import control_kernel
+from lab.kernel.control import control_kernel
+from lab.qemu import accelerator as accel
+from lab.qemu import binary, machine
 from lab.ramdisk import ramdisk
 
 pytestmark = pytest.mark.boots
@@ -35,7 +36,7 @@ def test_this_machine_passes_its_own_check(check: Path) -> None:
 def test_registers_survive_natively(
     check: Path, tmp_path: Path, state: Literal["bad", "fixed"], vcpus: int
 ) -> None:
-    qemu = qemubin.machines()
+    qemu = binary.machines()
     disk, console = tmp_path / "ramdisk", tmp_path / "console"
     disk.write_bytes(ramdisk(check.read_bytes()))
     boot = machine.Boot(

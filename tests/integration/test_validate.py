@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.control import control_kernel
+from lab.kernel.control import control_kernel
 from lab.system.files import PROJECT
 
 pytestmark = pytest.mark.boots

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab import determinism
 from lab.console import text as consoletext
 from lab.console.watch import Glance, Watch
+from lab.qemu import icount as determinism
 from lab.system.deadline import Deadline
 from lab.verdict.trial import Ending
 

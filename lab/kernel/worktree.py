@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.kernelsource import Source, series
+from lab.kernel.source import Source, series
 from lab.patch import mail as patchmail
 from lab.patch.mail import Patch
 from lab.system.files import write_atomic

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from lab.errors import UserError
-from lab.kernel import Kernel
-from lab.kernelbuild import BuildSpec, build
-from lab.kernelsource import PackageSource
+from lab.kernel.build import BuildSpec, build
+from lab.kernel.kernel import Kernel
+from lab.kernel.source import PackageSource
 from lab.system import debian
 from lab.system.files import PROJECT
 

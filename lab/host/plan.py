@@ -6,8 +6,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.domainxml import HostSpec, domain_xml
-from lab.domimage import Dom0Image
+from lab.host.domain import HostSpec, domain_xml
+from lab.host.image import Dom0Image
 from lab.system.answers import sha256
 from lab.system.files import sha256_of
 

@@ -1,7 +1,7 @@
 """The nested Xen host: a libvirt domain with Xen and dom0 in it.
 
 A host that a controller left running is found again by the next one; else it is resumed from the
-state that was saved after an earlier boot (lab/savedhost.py), else booted. Only one process at a
+state that was saved after an earlier boot (lab/host/saved.py), else booted. Only one process at a
 time may hold the host's folder.
 """
 
@@ -19,13 +19,13 @@ from typing import IO, Any
 
 from lab.console import text as consoletext
 from lab.errors import LabError
-from lab.hostplan import HostPlan
-from lab.savedhost import SavedHost, saved_host
-from lab.shell import Address, Shell, answers, free_port
+from lab.host.plan import HostPlan
+from lab.host.saved import SavedHost, saved_host
+from lab.host.shell import Address, Shell, answers, free_port
+from lab.host.virt import Domains
 from lab.system.deadline import Deadline
 from lab.system.files import cache_dir, sha256_of, write_atomic
 from lab.system.process import run
-from lab.virt import Domains
 
 PREFIX = "xen-fpu-lab-"  # of the domain's name
 READY_SECONDS = 300.0

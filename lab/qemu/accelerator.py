@@ -20,14 +20,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab import xen as xen_images
 from lab.config.xen import XenConfig
 from lab.console import text as consoletext
 from lab.errors import LabError, UserError
-from lab.machine import TCG_CPU
-from lab.qemubin import Qemu
+from lab.qemu.binary import Qemu
+from lab.qemu.machine import TCG_CPU
 from lab.system.deadline import Deadline
 from lab.system.files import cache_dir, locked, sha256_of, write_atomic
+from lab.xen import hypervisor as xen_images
 
 KVM = Path("/dev/kvm")
 _SECONDS = {"kvm": 20.0, "tcg": 120.0}  # Xen takes 1 to 2 s on hardware, 6 s emulated

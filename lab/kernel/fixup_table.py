@@ -2,14 +2,14 @@
 
 ``last`` is the last mainline series that may need it. Whether a tree does is seen in the tree
 itself (``lacks``, ``find``): stable and vendor trees carry fixes of later versions. Source edits
-go into the builder's copy only. lab/fixups.py applies this table.
+go into the builder's copy only. lab/kernel/fixup.py applies this table.
 """
 
 from __future__ import annotations
 
 import itertools
 
-from lab.fixups import Edit, Header, Measure
+from lab.kernel.fixup import Edit, Header, Measure
 
 MEASURES = (
     Measure(

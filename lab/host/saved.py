@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import qemuidentity
-from lab.accel import processor
-from lab.hostplan import HostPlan
+from lab.host.plan import HostPlan
+from lab.qemu import identity as qemuidentity
+from lab.qemu.accelerator import processor
 from lab.system.answers import sha256, stamp
 from lab.system.files import building, require_space, sha256_of, write_atomic
 

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import kconfig
 from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
+from lab.kernel import kconfig
 from lab.patch import mail as patchmail
 from lab.system import debian
 from lab.system.files import (
@@ -97,7 +97,7 @@ class _Source:
 
 def _package(config: XenConfig, report: Report) -> _Source:
     """The source of the version that the hypervisor's package has, where the registry has it."""
-    from lab.xen import package_name
+    from lab.xen.hypervisor import package_name
 
     assert config.source is not None
     wanted = None

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import bzimage
-from lab.bzimage import BzImage
 from lab.config.kernel import KernelConfig
 from lab.errors import UserError
-from lab.kernel import Kernel
+from lab.kernel import image as bzimage
+from lab.kernel.image import BzImage
+from lab.kernel.kernel import Kernel
 from lab.system import debian
 from lab.system.answers import sha256
 
@@ -63,11 +63,11 @@ def resolve(name: str, config: KernelConfig, report: Callable[[str], None]) -> B
 
 def _kernel(name: str, config: KernelConfig, report: Callable[[str], None]) -> Kernel:
     if config.control is not None:
-        from lab.control import control_kernel
+        from lab.kernel.control import control_kernel
 
         return control_kernel(config.control, report)
     if config.tree is not None:
-        from lab.treekernel import tree_kernel
+        from lab.kernel.tree import tree_kernel
 
         return tree_kernel(
             name, config.tree, config.rev, config.patches, report,
@@ -86,7 +86,7 @@ def _kernel(name: str, config: KernelConfig, report: Callable[[str], None]) -> K
 
 def _symbols(image: Path) -> Path | None:
     """A vmlinux beside the image, for capsules and traces; a damaged image is told elsewhere."""
-    from lab import symbols
+    from lab.kernel import symbols
 
     try:
         return symbols.beside(image)

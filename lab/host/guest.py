@@ -16,7 +16,7 @@ from lab.system.deadline import Deadline
 from lab.verdict.trial import Ending
 
 if TYPE_CHECKING:  # cells without a Xen host need no ssh
-    from lab.shell import Shell, Stream
+    from lab.host.shell import Shell, Stream
 
 FOLDER = "/var/lib/lab"
 PREFIX = "lab-"  # of every guest's name

@@ -16,13 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import fixups, kconfig
 from lab.errors import LabError, UserError
-from lab.fixups import Chosen
-from lab.kconfig import not_taken
-from lab.kernel import Kernel
-from lab.kernelrepeat import repeat
-from lab.kernelsource import Source
+from lab.kernel import fixup as fixups
+from lab.kernel import kconfig
+from lab.kernel.fixup import Chosen
+from lab.kernel.kconfig import not_taken
+from lab.kernel.kernel import Kernel
+from lab.kernel.recipe import repeat
+from lab.kernel.source import Source
+from lab.kernel.worktree import Worktree
 from lab.system.files import (
     building,
     cache_dir,
@@ -33,7 +35,6 @@ from lab.system.files import (
     write_atomic,
 )
 from lab.system.process import cores, follow, run
-from lab.worktree import Worktree
 
 __all__ = ["BuildFailed", "BuildSpec", "build", "not_taken"]
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.qemubin import NAME, Qemu
+from lab.qemu.binary import NAME, Qemu
 from lab.system.answers import remembered, sha256
 from lab.system.process import run
 

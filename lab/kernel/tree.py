@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lab.control import FRAGMENTS as CONTROL_FRAGMENTS
 from lab.errors import LabError, UserError
-from lab.kernel import Kernel
-from lab.kernelbuild import BuildSpec, build
-from lab.kernelsource import GIT_ENV, Release, RevisionSource, Source, TreeSource, git
+from lab.kernel.build import BuildSpec, build
+from lab.kernel.control import FRAGMENTS as CONTROL_FRAGMENTS
+from lab.kernel.kernel import Kernel
+from lab.kernel.source import GIT_ENV, Release, RevisionSource, Source, TreeSource, git
 from lab.system.files import PROJECT, cache_dir, locked, sha256_of
 from lab.system.process import run
 

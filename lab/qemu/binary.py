@@ -123,7 +123,7 @@ def qemu(accelerator: str = "auto", report: Callable[[str], None] | None = None)
 
     1. ``$LAB_QEMU``: taken as it is, nothing else is looked at;
     2. the machine's own, when its version emulates all kinds or KVM with nesting works;
-    3. a private 7.2, made once in the cache from Debian 12's packages (``lab.privateqemu``).
+    3. a private 7.2, made once in the cache from Debian 12's packages (``lab.qemu.private``).
 
     When 3 cannot be made, the machine's own is returned with its fewer kinds and ``why`` says
     so. ``report`` hears about the making, which takes some 15 s and a 60 MB download.
@@ -131,7 +131,7 @@ def qemu(accelerator: str = "auto", report: Callable[[str], None] | None = None)
     own = machines()
     if own.complete or own.origin == "$LAB_QEMU" or _nests(own, accelerator):
         return own
-    from lab import privateqemu
+    from lab.qemu import private as privateqemu
 
     try:
         path = privateqemu.made(report or (lambda _state: None))
@@ -144,7 +144,7 @@ def qemu(accelerator: str = "auto", report: Callable[[str], None] | None = None)
 def _nests(own: Qemu, accelerator: str) -> bool:
     if accelerator == "tcg":
         return False
-    from lab.accel import accelerator as proved
+    from lab.qemu.accelerator import accelerator as proved
 
     return proved(own).nests
 

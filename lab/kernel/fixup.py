@@ -1,7 +1,7 @@
 """Old kernel trees and new compilers: which measures a tree needs, by what it lacks.
 
-The measures themselves are data (lab/fixuptable.py). Everything here is pure but for reading
-files of the tree.
+The measures themselves are data (lab/kernel/fixup_table.py). Everything here is pure but for
+reading files of the tree.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab.kernelsource import Release
-from lab.worktree import Mend
+from lab.kernel.source import Release
+from lab.kernel.worktree import Mend
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Chosen:
 
 def considered(release: Release) -> tuple[_Fixup, ...]:
     """The fix-ups whose range has this release; none for a kernel of today."""
-    from lab.fixuptable import EDITS, HEADERS, MEASURES
+    from lab.kernel.fixup_table import EDITS, HEADERS, MEASURES
 
     every: tuple[_Fixup, ...] = (*MEASURES, *HEADERS, *EDITS)
     return tuple(fixup for fixup in every if release[: len(fixup.last)] <= fixup.last)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import bzimage
 from lab.errors import UserError
+from lab.kernel import image as bzimage
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def resolve(config: XenConfig, report: Report = lambda _state: None) -> Xen:
     if config.file is not None:
         return _from_file(config.file, config.args)
     if config.built:
-        from lab.xenbuild import build
+        from lab.xen.build import build
 
         image, version, facts = build(config, report)
         return Xen(image, str(facts["package"]), version, config.args, facts)
