@@ -23,11 +23,11 @@ from lab.qemu import accelerator as accel
 from lab.qemu import binary
 from lab.qemu.accelerator import Accel, Proof
 from lab.qemu.binary import Qemu
-from lab.room import available_mib
 from lab.system import debian
 from lab.system.files import cache_dir
 from lab.system.process import cores as usable_cores
 from lab.system.process import run
+from lab.trial.limits import available_mib
 from lab.xen import hypervisor as xen_images
 
 PYTHONS = ((3, 11), (3, 13))

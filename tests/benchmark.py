@@ -18,9 +18,9 @@ from statistics import median
 
 from lab.config.cells import cells, select
 from lab.config.lab import load
-from lab.supplies import Supplies, gather
+from lab.supplies.gather import Supplies, gather
 from lab.system.files import PROJECT, cache_dir
-from lab.trial import OwnMachine, assignment, trial_facts
+from lab.trial.trial import OwnMachine, assignment, trial_facts
 from lab.verdict.stopping import Asked
 
 CONFIG = PROJECT / "lab.yaml"
@@ -60,7 +60,7 @@ class Figures:
 def lab(*words: str) -> tuple[Lines, float]:
     """Run a command of the lab: its lines, each with the second at which it came, and the end."""
     began = time.monotonic()
-    argv = [sys.executable, "-c", "from lab.cli import main; main()", *words]
+    argv = [sys.executable, "-c", "from lab.cli.main import main; main()", *words]
     with subprocess.Popen(argv, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [(time.monotonic() - began, line.rstrip()) for line in process.stdout]

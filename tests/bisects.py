@@ -9,15 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.bisect import Answer, Bisect
-from lab.bisectbuild import Built, CommitFailed, Kernels
-from lab.bisectgit import BisectRepo, resolve
-from lab.bisectjournal import Journal, Order
-from lab.bisectstate import Question
-from lab.bisectstep import Kind, Sessions
+from lab.bisect.course import Answer, Bisect
+from lab.bisect.journal import Journal, Order
+from lab.bisect.kernels import Built, CommitFailed, Kernels
+from lab.bisect.marks import Question
+from lab.bisect.repo import BisectRepo, resolve
+from lab.bisect.session import Kind, Sessions
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig, parse
-from lab.evidence import FORMAT, RunFolder
+from lab.evidence.run import FORMAT, RunFolder
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.trial import TrialVerdict

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from lab.board import Board
 from lab.config.cells import Cell, cells, select
 from lab.config.lab import LabConfig, load
-from lab.supplies import Supplies, gather
+from lab.report.board import Board
+from lab.supplies.gather import Supplies, gather
 from lab.system.files import PROJECT
 from lab.system.process import cores
-from lab.trial import OwnMachine, assignment, trial_facts
+from lab.trial.trial import OwnMachine, assignment, trial_facts
 from lab.verdict.severity import Verdict
 from lab.verdict.stopping import Asked
 from lab.verdict.trial import TrialVerdict, judge

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from lab.bisect import Answer
-from lab.bisectgit import BisectRepo, ToTest, between, resolve, top_of
-from lab.bisectjournal import Journal
-from lab.bisectstate import Mark, Question, Step, log_text, wrong
-from lab.cli_bisect import exit_code
+from lab.bisect.course import Answer
+from lab.bisect.journal import Journal
+from lab.bisect.marks import Mark, Question, Step, log_text, wrong
+from lab.bisect.repo import BisectRepo, ToTest, between, resolve, top_of
+from lab.cli.bisect import exit_code
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.errors import LabError, UserError
-from lab.evidence import RunFolder
+from lab.evidence.run import RunFolder
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 from tests.bisects import MISS, Bench, bench, commit, git, line

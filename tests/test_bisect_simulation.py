@@ -17,7 +17,7 @@ from functools import partial
 
 import pytest
 
-from lab.bisectstate import Candidate, Costs, Mark, Step, choose, wrong
+from lab.bisect.marks import Candidate, Costs, Mark, Step, choose, wrong
 from lab.verdict import confidence
 from lab.verdict.confidence import Boot, Calibration
 

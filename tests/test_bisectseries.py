@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.bisectseries import SeriesKernels, ends, entries, history, is_series, version_key
-from lab.bisectstate import Question
+from lab.bisect.marks import Question
+from lab.bisect.series import SeriesKernels, ends, entries, history, is_series, version_key
 from lab.errors import LabError, UserError
 from tests.bisects import FakeLab, bisect_of, line
 

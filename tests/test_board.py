@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.board import Board, together
+from lab.report.board import Board, together
 
 
 def told() -> tuple[Board, list[str]]:

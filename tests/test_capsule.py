@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from lab import capsule as capsules
-from lab.capsule import Content, opened, write
 from lab.errors import LabError, UserError
 from lab.qemu.identity import Identity
 from lab.qemu.machine import Boot
+from lab.replay import capsule as capsules
+from lab.replay.capsule import Content, opened, write
 from lab.verdict.trial import TrialFacts
 
 FACTS = TrialFacts("dom0-old", 1, "cafe", "dom0", "old", 100, 100)

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from lab.decision import Outcome, Pair, broken, decide
+from lab.validate.decision import Outcome, Pair, broken, decide
 from lab.verdict.severity import Verdict
 
 CLEAN, VACUOUS, LAB_ERROR = Verdict.CLEAN, Verdict.VACUOUS, Verdict.LAB_ERROR

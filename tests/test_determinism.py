@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from lab import supplies
 from lab.config.cells import Cell
 from lab.config.lab import parse
 from lab.qemu import icount as determinism
 from lab.qemu import machine
 from lab.qemu.binary import Qemu
 from lab.qemu.machine import Boot
-from lab.trial import trial_facts
+from lab.supplies import gather
+from lab.trial.trial import trial_facts
 
 CONFIG = parse("kernels: {old: {image: old.bzImage}}", Path("/x/lab.yaml"))
 QEMU = Qemu(Path("/qemu"), "7.2.0", ("native", "dom0", "pv", "pvh", "hvm"), "fake")
@@ -79,6 +79,6 @@ def test_deterministic_means_emulation() -> None:
 def test_what_cannot_be_deterministic_is_said(cell: Cell, why: str | None) -> None:
     said = determinism.impossible(cell)
     assert said is None if why is None else said is not None and said.startswith(why)
-    left_out = supplies._not_exact(determinism.configured(CONFIG), [cell])
+    left_out = gather._not_exact(determinism.configured(CONFIG), [cell])
     assert list(left_out) == ([cell.id] if why else [])
-    assert supplies._not_exact(CONFIG, [cell]) == {}
+    assert gather._not_exact(CONFIG, [cell]) == {}

@@ -10,8 +10,8 @@ from lab.errors import LabError, UserError
 from lab.qemu import binary
 from lab.qemu.accelerator import Accel, Proof
 from lab.qemu.binary import Qemu, kinds_of
-from lab.room import mem_available
 from lab.system import debian
+from lab.trial.limits import mem_available
 
 GOOD = Qemu(Path("/usr/bin/qemu"), "7.2.22", GUEST_KINDS, "a test")
 NEWER = Qemu(Path("/usr/bin/qemu"), "10.0.13", *kinds_of((10, 0, 13)))

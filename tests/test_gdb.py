@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from lab import capsulesymbols, gdbprogram, gdbscene, gdbsession
 from lab.errors import LabError, UserError
-from lab.gdbprogram import Session
+from lab.gdb import command as gdbsession
+from lab.gdb import program as gdbprogram
+from lab.gdb import scene as gdbscene
+from lab.gdb.program import Session
 from lab.system.files import PROJECT
-from lab.traceevent import Trace, trace_from
+from lab.trace import elf as capsulesymbols
+from lab.trace.event import Trace, trace_from
 
 TRACE = Path(__file__).parent / "traces" / "control.json"
 

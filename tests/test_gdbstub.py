@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
-from lab.gdbstub import GdbStub, registers_in
 from lab.system.deadline import Deadline
+from lab.trace.stub import GdbStub, registers_in
 
 TARGET = '<target><xi:include href="core.xml"/></target>'
 CORE = (

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.evidence import TrialFolder
+from lab.evidence.run import TrialFolder
 from lab.verdict.severity import Verdict
 from lab.verdict.trial import Ending, TrialFacts, TrialVerdict, judge
 from tests.consoles import FOLDER, console, record

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.capsulesearch import Candidate, candidates
-from lab.cli_replay import _shifts
+from lab.cli.replay import _shifts
 from lab.errors import UserError
 from lab.qemu import identity as qemuidentity
 from lab.qemu.binary import Qemu
 from lab.qemu.identity import Identity
-from lab.replay import compare, reasons, told
-from lab.replaysession import located
+from lab.replay.command import located
+from lab.replay.compare import compare, reasons, told
+from lab.replay.hunt import Candidate, candidates
 
 HERE = Identity("QEMU 7.2.22", "0" * 64, {"bios": "1"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.config.lab import LabConfig
-from lab.room import alone, guests_at_once, machines_at_once
+from lab.trial.limits import alone, guests_at_once, machines_at_once
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_no_more_machines_at_once_than_there_is_memory_for(
     beside_host: bool,
     fits: int,
 ) -> None:
-    monkeypatch.setattr("lab.room.cores", lambda: cores)
-    monkeypatch.setattr("lab.room.available_mib", lambda: free_mib)
+    monkeypatch.setattr("lab.trial.limits.cores", lambda: cores)
+    monkeypatch.setattr("lab.trial.limits.available_mib", lambda: free_mib)
     config = LabConfig.model_validate(
         {"guests": {"memory_mib": guest_mib}, "kernels": {"control-bad": {"control": "bad"}}}
     )

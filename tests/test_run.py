@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-from lab import verification
-from lab.board import Board
 from lab.config.cells import Cell, cells
 from lab.config.lab import LabConfig, parse
-from lab.durations import Durations
 from lab.errors import LabError, UserError
-from lab.evidence import FORMAT, RunFolder
+from lab.evidence.run import FORMAT, RunFolder
 from lab.kernel.image import BzImage
 from lab.kernel.kernel import Kernel
 from lab.kernel.resolve import Bootable
 from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu
-from lab.run import Run
-from lab.supplies import Supplies
-from lab.trial import Assignment
+from lab.report.board import Board
+from lab.run import verify as verification
+from lab.run.durations import Durations
+from lab.run.schedule import Run
+from lab.supplies.gather import Supplies
+from lab.trial.trial import Assignment
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.trial import Ending
@@ -86,7 +86,7 @@ def run_with(
         folder.write("plan.json", {"cells": [asdict(cell) for cell in plan]})
         folder.write("manifest.json", {"format": FORMAT})
         folder.write("config.json", config.model_dump(mode="json"))
-    monkeypatch.setattr("lab.run.OwnMachine", lambda *_: place)
+    monkeypatch.setattr("lab.run.schedule.OwnMachine", lambda *_: place)
     run = Run(
         config, plan, supplies, folder, Board(), threading.Event(), {}, "lab run",
         _durations=Durations(tmp_path / "durations.json"),
@@ -243,7 +243,7 @@ def test_a_controls_boots_are_side_by_side(tmp_path: Path, monkeypatch: pytest.M
             pair.wait(60)  # breaks unless another one is under way
         return truth(cell, boot)
 
-    monkeypatch.setattr("lab.room.cores", lambda: 2)
+    monkeypatch.setattr("lab.trial.limits.cores", lambda: 2)
     run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(script))
     assert verdicts(outcomes) == {"native-old": Verdict.CLEAN, "dom0-old": Verdict.CORRUPTS}
     assert len(run.folder.trials("dom0-old")) == run.config.confidence.control_boots
@@ -280,10 +280,10 @@ def test_one_processor_is_enough_for_a_host_whose_cells_wait_for_another_machine
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is no hvm control: the hvm cell waits for the dom0 one, which needs the slot."""
-    monkeypatch.setattr("lab.room.cores", lambda: 1)
-    monkeypatch.setattr("lab.run.XenHost", FakeHost)
+    monkeypatch.setattr("lab.trial.limits.cores", lambda: 1)
+    monkeypatch.setattr("lab.run.schedule.XenHost", FakeHost)
     place = FakePlace(truth)
-    monkeypatch.setattr("lab.run.HostPlace", lambda _: place)
+    monkeypatch.setattr("lab.run.schedule.HostPlace", lambda _: place)
     text = CONFIG.replace("[native, dom0]", "[dom0, hvm]").replace("native-old", "hvm-old")
     _, outcomes = run_with(tmp_path, monkeypatch, place, text=text)
     assert verdicts(outcomes)["dom0-old"] is Verdict.CORRUPTS
@@ -305,7 +305,7 @@ def test_an_interrupted_run_begins_nothing_new(
         return original(self)
 
     monkeypatch.setattr(Run, "execute", execute)
-    monkeypatch.setattr("lab.room.cores", lambda: 1)
+    monkeypatch.setattr("lab.trial.limits.cores", lambda: 1)
     place = FakePlace(script)
     _, outcomes = run_with(tmp_path, monkeypatch, place)
     assert place.boots == ["dom0-old"]  # the control goes first

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from lab import halving
 from lab.config.lab import parse
 from lab.errors import LabError
-from lab.evidence import RunFolder
-from lab.halving import DEFAULT, Boot
-from lab.search import Machines, Outcome, Plan, search, shortened
+from lab.evidence.run import RunFolder
+from lab.search import halving
+from lab.search.course import Machines, Outcome, Plan, search, shortened
+from lab.search.halving import DEFAULT, Boot
 from lab.verdict.severity import Verdict
 from lab.verdict.trial import TrialVerdict
 
@@ -98,7 +98,7 @@ def test_the_program_knows_what_the_space_says() -> None:
     """Each value is one of the program's, and the first of each is its default."""
     import subprocess
 
-    from lab.stress import program
+    from lab.supplies.program import program
 
     for key, values in halving.SPACE.items():
         for value in values:
@@ -134,12 +134,12 @@ stress: {seconds: 60, min_windows: 500}
 
 def machines(folder: RunFolder, config_path: Path) -> Machines:
     from lab.config.cells import cells
-    from lab.search import cell_of
+    from lab.search.course import cell_of
 
     config = shortened(parse(CONFIG, config_path), PLAN)
     tried = [cell_of(cells(config)[0], n, s) for n, s in enumerate(PLAN.candidates())]
     nothing: Any = None
-    from lab.board import Board
+    from lab.report.board import Board
 
     return Machines(config, tried, nothing, folder, nothing, Board(), 2)
 
@@ -158,7 +158,7 @@ def test_a_boot_that_a_folder_holds_is_not_booted_again(
         calls.append((cell.id, number))
         return TrialVerdict(Verdict.CORRUPTS, "x", windows=100, hits=9, stressed=5.0)
 
-    monkeypatch.setattr("lab.search.run_trial", booted)
+    monkeypatch.setattr("lab.search.course.run_trial", booted)
     work = machines(RunFolder.create(tmp_path), tmp_path / "lab.yaml")
     assert work([(0, 1), (7, 1)]) == [Boot(100, 9, 5.0)] * 2
     assert calls == [("dom0-mine~s00", 1), ("dom0-mine~s07", 1)]
@@ -175,7 +175,7 @@ def test_a_boot_that_was_cut_off_is_booted_again(
     left = folder.trial("dom0-mine~s00", 1)
     left.path.mkdir(parents=True)
     monkeypatch.setattr(
-        "lab.search.run_trial",
+        "lab.search.course.run_trial",
         lambda *_: TrialVerdict(Verdict.CLEAN, "x", windows=10, hits=0, stressed=5.0),
     )
     assert machines(folder, tmp_path / "lab.yaml")([(0, 1)]) == [Boot(10, 0, 5.0)]
@@ -185,16 +185,18 @@ def test_a_boot_that_was_cut_off_is_booted_again(
 def test_a_crash_ends_the_search_and_says_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.search.run_trial", lambda *_: TrialVerdict(Verdict.CRASHED, "it died"))
+    monkeypatch.setattr(
+        "lab.search.course.run_trial", lambda *_: TrialVerdict(Verdict.CRASHED, "it died")
+    )
     with pytest.raises(LabError, match="dom0-mine~s03, boot 2: CRASHED: it died"):
         machines(RunFolder.create(tmp_path), tmp_path / "lab.yaml")([(3, 2)])
 
 
 def test_a_run_may_ask_for_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the user sets has precedence over what was found; without a control there is none."""
-    from lab import searchsession
     from lab.config.cells import cells
     from lab.errors import UserError
+    from lab.search import command as searchsession
 
     monkeypatch.setattr(searchsession, "_remembered", lambda *_: {"openers": 2, "victims": 3})
     text = """

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from lab.slots import Slots
+from lab.run.slots import Slots
 from lab.system.deadline import Deadline
 
 

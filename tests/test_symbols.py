@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from lab import stress
 from lab.errors import UserError
 from lab.kernel import symbols
 from lab.kernel.symbols import Symbols
-from lab.landmarks import landmarks
 from lab.qemu.icount import recording
 from lab.qemu.machine import Boot
-from lab.ramdisk import file_in, ramdisk
-from lab.tracesession import native
+from lab.supplies import program as stress
+from lab.supplies.ramdisk import file_in, ramdisk
+from lab.trace.command import native
+from lab.trace.landmarks import landmarks
 
 KERNEL = Symbols(
     "vmlinux",

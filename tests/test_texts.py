@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from lab import report
 from lab.config.cells import Cell
 from lab.console import text as consoletext
 from lab.errors import UserError
@@ -22,8 +21,9 @@ from lab.kernel.kernel import Kernel
 from lab.kernel.resolve import Bootable
 from lab.qemu import machine
 from lab.qemu.machine import Boot
-from lab.ramdisk import ramdisk
-from lab.stress import boot_words
+from lab.report import junit as report
+from lab.supplies.program import boot_words
+from lab.supplies.ramdisk import ramdisk
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 

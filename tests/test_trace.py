@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import tracestory, tracesvg, tracetext
 from lab.errors import LabError
-from lab.traceevent import Owner, Trace, owner, trace_from
-from lab.tracer import pid_place
-from lab.tracestory import story
+from lab.trace import story as tracestory
+from lab.trace import svg as tracesvg
+from lab.trace import text as tracetext
+from lab.trace.event import Owner, Trace, owner, trace_from
+from lab.trace.story import story
+from lab.trace.tracer import pid_place
 
 TRACES = Path(__file__).parent / "traces"
 

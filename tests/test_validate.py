@@ -12,18 +12,21 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lab import session, validate, validateplan, validatetext
-from lab.cli import app
+from lab.cli.main import app
 from lab.config.cells import Cell, cells
 from lab.config.kernel import KernelConfig
 from lab.config.lab import LabConfig, parse
 from lab.config.xen import XenConfig
-from lab.decision import Outcome, decide
 from lab.errors import UserError
-from lab.evidence import RunFolder
+from lab.evidence.run import RunFolder
 from lab.kernel import resolve as kernels
 from lab.kernel.build import BuildFailed
-from lab.validateplan import Request
+from lab.run import command as session
+from lab.validate import course as validate
+from lab.validate import page as validatetext
+from lab.validate import request as validateplan
+from lab.validate.decision import Outcome, decide
+from lab.validate.request import Request
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.trial import TrialVerdict

@@ -14,7 +14,7 @@ from lab.config.cells import Cell, cells
 from lab.config.lab import parse
 from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
-from lab.run import batches
+from lab.run.schedule import batches
 from lab.system import debian
 from lab.system.files import PROJECT
 from lab.xen import build as xenbuild

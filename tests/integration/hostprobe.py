@@ -19,10 +19,10 @@ from lab.host.image import Dom0Image
 from lab.host.nested import NONCE, READY_SECONDS, NestedHost, strays
 from lab.host.plan import HostPlan
 from lab.host.shell import Shell
-from lab.supplies import gather_host
+from lab.supplies.gather import gather_host
 from lab.system.deadline import Deadline
 from lab.system.files import PROJECT
-from lab.xenhost import nested_host
+from lab.trial.xenhost import nested_host
 
 
 def ignore(*_words: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from lab.kernel.control import control_kernel
 from lab.qemu import accelerator as accel
 from lab.qemu import binary, machine
-from lab.ramdisk import ramdisk
+from lab.supplies.ramdisk import ramdisk
 
 pytestmark = pytest.mark.boots
 PROGRAM = Path(__file__).parent.parent / "guest" / "fpucheck.c"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.capsule import opened
 from lab.console import records
+from lab.replay.capsule import opened
 from lab.system.files import PROJECT
 
 pytestmark = pytest.mark.boots

@@ -9,9 +9,9 @@ import pytest
 
 from lab.config.cells import cells
 from lab.config.lab import parse
-from lab.evidence import RunFolder
-from lab.search import RECORD, Plan
-from lab.searchsession import resume, search
+from lab.evidence.run import RunFolder
+from lab.search.command import resume, search
+from lab.search.course import RECORD, Plan
 
 pytestmark = pytest.mark.boots
 

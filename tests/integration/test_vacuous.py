@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.board import Board
 from lab.config.cells import cells
 from lab.config.lab import LabConfig, load, parse
-from lab.evidence import RunFolder
-from lab.session import experiment
-from lab.terminal import Terminal
-from lab.trial import Assignment, OwnMachine
+from lab.evidence.run import RunFolder
+from lab.report.board import Board
+from lab.report.terminal import Terminal
+from lab.run.command import experiment
+from lab.trial.trial import Assignment, OwnMachine
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.trial import Ending
@@ -83,7 +83,7 @@ class WithoutXen(OwnMachine):
 
 
 def test_a_dom0_that_came_up_without_xen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.run.OwnMachine", WithoutXen)
+    monkeypatch.setattr("lab.run.schedule.OwnMachine", WithoutXen)
     config = parse(
         """
 kernels: {bad: {control: bad}}

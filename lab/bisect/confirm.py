@@ -1,0 +1,144 @@
+"""Whether the answer holds: culprit and parent again, and the culprit's change by itself.
+
+Three sessions, culprit and parent beside each other in fresh boots each time. Then the change
+alone: taken back on top of the bad end, or with ``find_fix`` put onto it; either must be clean.
+What does not hold is "suspected", with why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.bisect.journal import Round
+from lab.bisect.kernels import CommitFailed
+from lab.bisect.session import Control
+from lab.system.files import write_atomic
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
+
+if TYPE_CHECKING:
+    from lab.bisect.course import Answer, Bisect
+
+ROUNDS = 3
+Judge = Callable[[dict[str, CellVerdict], Control], tuple[bool, str]]
+
+
+class Confirmation:
+    """For one bisect's answer."""
+
+    def __init__(self, bisect: Bisect) -> None:
+        self._bisect = bisect
+
+    def confirm(self, answer: Answer) -> Answer:
+        """The answer as confirmed, or as suspected with every reason."""
+        if not answer.parent:
+            return replace(answer, why=("it is a root commit: there is no parent to compare",))
+        why = [*self._pairs(answer), *self._change(answer)]
+        status = "suspected" if why else "confirmed"
+        return replace(answer, status=status, why=tuple(why))
+
+    def _pairs(self, answer: Answer) -> list[str]:
+        """Three times culprit and parent; what did not come out as it should."""
+        bisect = self._bisect
+        fix = bisect.order.question.find_fix
+        corrupting = answer.parent if fix else answer.culprit
+        clean = answer.culprit if fix else answer.parent
+        images: dict[str, Path] = {}
+        for commit in (answer.culprit, answer.parent):
+            folder = bisect.journal.evidence("confirm-1")
+            try:
+                built = bisect.build(commit, folder, f"build-{bisect.kernels.label(commit)}")
+            except CommitFailed as error:
+                which = "parent" if commit == answer.parent else "culprit"
+                return [f"the {which} does not build: {error}"]
+            images[bisect.kernels.label(commit)] = built.image
+        failed = []
+        for number in range(1, ROUNDS + 1):
+            round_ = self._pair(f"confirm-{number}", images, corrupting, clean)
+            if not round_.as_expected:
+                failed.append(f"{round_.name}: {round_.says}")
+        return failed
+
+    def _pair(self, name: str, images: dict[str, Path], corrupting: str, clean: str) -> Round:
+        label = self._bisect.kernels.label
+
+        def judged(found: dict[str, CellVerdict], control: Control) -> tuple[bool, str]:
+            bad, good = found[label(corrupting)], found[label(clean)]
+            ok = _corrupted_now(bad, control) and good.verdict is Verdict.CLEAN
+            return ok, f"{bad.cell.kernel} {_short(bad)}, {good.cell.kernel} {_short(good)}"
+
+        return self._round(name, "culprit and parent", images, judged, label(clean))
+
+    def _change(self, answer: Answer) -> list[str]:
+        """The culprit's change alone, on the bad end, where it applies and builds at all."""
+        bisect = self._bisect
+        question = bisect.order.question
+        if not bisect.kernels.reverts:
+            return []
+        what = "put onto" if question.find_fix else "taken back on"
+        name = "confirm-change"
+        patch = bisect.repo.changed(question.bad, answer.culprit, reverse=not question.find_fix)
+        if patch is None:
+            says = f"the change does not apply cleanly when {what} the bad end: left out"
+            bisect.say(f"  {says}")
+            self._keep(Round(name, "", True, says))
+            return []
+        folder = bisect.journal.evidence(name)
+        file = folder.path / "change.patch"
+        if not file.is_file():
+            write_atomic(file, patch)
+        try:
+            image = bisect.build(question.bad, folder, "build", (file,)).image
+        except CommitFailed as error:
+            says = f"the change, {what} the bad end, does not build: {error}"
+            self._keep(Round(name, bisect.journal.relative(folder), False, says))
+            return [says]
+
+        def judged(found: dict[str, CellVerdict], _control: Control) -> tuple[bool, str]:
+            cell = found["changed"]
+            return cell.verdict is Verdict.CLEAN, f"bad end with the change: {_short(cell)}"
+
+        title = f"the change {what} the bad end"
+        round_ = self._round(name, title, {"changed": image}, judged, "changed")
+        return [] if round_.as_expected else [f"{title}: {round_.says}"]
+
+    def _round(
+        self, name: str, title: str, images: dict[str, Path], judged: Judge, clean: str
+    ) -> Round:
+        bisect = self._bisect
+        done = bisect.journal.outcome(name)
+        if done:
+            return Round(**done[0])
+        bisect.say(f"{name}: {title}, fresh boots")
+        folder = bisect.journal.evidence(name)
+        control = bisect.control()
+        found = bisect.beside(name, images, control, folder)
+        ok, says = judged(found, control)
+        seconds = folder.timings().get("all cells", 0.0)
+        made = Round(
+            name, bisect.journal.relative(folder), ok, says, seconds, found[clean].miss or 0.0
+        )
+        self._keep(made)
+        bisect.say(f"  {'as expected' if ok else 'NOT as expected'}: {says}")
+        return made
+
+    def _keep(self, round_: Round) -> None:
+        self._bisect.journal.done(round_.name, [asdict(round_)])
+        self._bisect.report(None)
+
+
+def _corrupted_now(cell: CellVerdict, control: Control) -> bool:
+    """In this session, where the cell is the control, whose earlier boots came along."""
+    earlier = control.count if cell.cell.kernel == control.label else 0
+    return any(trial.verdict is Verdict.CORRUPTS for trial in cell.trials[earlier:])
+
+
+def _short(cell: CellVerdict) -> str:
+    if cell.verdict is None:
+        return f"impossible ({cell.reason})"
+    if cell.verdict in (Verdict.CLEAN, Verdict.CORRUPTS):
+        return str(cell.verdict.value)
+    return f"{cell.verdict.value} ({cell.reason})"

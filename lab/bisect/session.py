@@ -1,0 +1,205 @@
+"""One session of a bisect: kernels booted beside the run's control, and what that says.
+
+The control of every session is the bad end's kernel, of which it was proved at first that it
+corrupts: same age, same configuration, so its rate is what a clean kernel is measured by. The
+boots that it had so far are brought along into each session (hard links, their nonces tell), and
+one more is booted there: it must corrupt on that day and that host too, or the session counts for
+nothing. So the rate, and how boots differ, are known better with every session.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.config.cells import PLAIN, Cell, cell_id, cells
+from lab.config.kernel import KernelConfig
+from lab.config.lab import GUEST_KINDS, GuestKind, LabConfig, MatrixConfig
+from lab.errors import LabError, UserError
+from lab.evidence.run import RunFolder
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
+
+# How often a session is extended whose silence is not sure enough, and by how much each time.
+_EXTENSIONS = 3
+_MORE_CONTROL = 4
+# What runs cells into a folder: lab.session.experiment, or a script in the tests.
+Experiment = Callable[[LabConfig, list[Cell], RunFolder], list[CellVerdict]]
+
+
+class ControlError(LabError):
+    """The control did not corrupt in a session: what the session saw proves nothing."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What every kernel of a bisect is booted as."""
+
+    guest: GuestKind
+    variation: str = PLAIN
+    args: str = ""
+
+    @classmethod
+    def parse(cls, text: str, config: LabConfig, args: str = "") -> Kind:
+        """``dom0`` or ``pv~2vcpu``; UserError for anything else."""
+        word, _, variation = text.partition("~")
+        guest = next((kind for kind in GUEST_KINDS if kind == word), None)
+        if guest is None:
+            raise UserError(
+                f"--cell {text!r}: should be a guest kind, one of {', '.join(GUEST_KINDS)}, "
+                "or KIND~VARIATION"
+            )
+        if variation and variation not in config.variations:
+            raise UserError(
+                f"--cell {text!r}: the variation {variation!r} is not under 'variations:'"
+            )
+        return cls(guest, variation or PLAIN, args)
+
+    def cell(self, label: str) -> str:
+        return cell_id(self.guest, label, self.variation)
+
+    @property
+    def word(self) -> str:
+        return self.guest if self.variation == PLAIN else f"{self.guest}~{self.variation}"
+
+
+@dataclass(frozen=True)
+class Control:
+    """The proved bad end: its kernel, and its boots so far."""
+
+    label: str
+    image: Path
+    boots: Path  # its folder of trials
+    count: int
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Runs kernels of one kind; every call is one session in a folder of its own."""
+
+    config: LabConfig
+    kind: Kind
+    experiment: Experiment
+    controls: tuple[str, ...] = field(default=())  # lab.yaml's own control cells, for the ends
+
+    def ends(
+        self, bad: tuple[str, Path], good: tuple[str, Path], folder: RunFolder
+    ) -> tuple[CellVerdict, CellVerdict, list[CellVerdict]]:
+        """Both ends, with the bad one and lab.yaml's own control: bad, good, the controls."""
+        config = self._config({bad[0]: bad[1], good[0]: good[1]}, bad[0], self.controls)
+        found = self._until_sure(config, folder)
+        own = [found[name] for name in self.controls if name in found]
+        return found[self.kind.cell(bad[0])], found[self.kind.cell(good[0])], own
+
+    def beside(
+        self, kernels: dict[str, Path], control: Control, folder: RunFolder
+    ) -> dict[str, CellVerdict]:
+        """Kernels by label, beside the control. LabError when the lab or the control failed."""
+        config = self._config({control.label: control.image, **kernels}, control.label)
+        wanted = config.confidence.model_copy(update={"control_boots": control.count + 1})
+        config = config.model_copy(update={"confidence": wanted})
+        _bring(control.boots, folder, self.kind.cell(control.label))
+        made = self._until_sure(config, folder)
+        found = {outcome.cell.kernel: outcome for outcome in made.values()}
+        self._check(found, control, kernels)
+        return found
+
+    def _until_sure(self, config: LabConfig, folder: RunFolder) -> dict[str, CellVerdict]:
+        """Cells by id. What showed nothing but is not sure enough of it gets more boots.
+
+        So does the control then: how sure silence is hangs as much on how well its rate, and how
+        its boots differ, are known. The boots that are there already count.
+        """
+        for extension in range(_EXTENSIONS + 1):
+            wanted = config.confidence
+            more = wanted.model_copy(
+                update={
+                    "control_boots": wanted.control_boots + extension * _MORE_CONTROL,
+                    "max_boots": wanted.max_boots + extension * wanted.max_boots // 2,
+                }
+            )
+            longer = config.model_copy(update={"confidence": more})
+            outcomes = self.experiment(longer, cells(longer), folder)
+            shown = any(o.cell.is_control and o.verdict is Verdict.CORRUPTS for o in outcomes)
+            if not shown or not any(_unsure(outcome) for outcome in outcomes):
+                break
+        return {outcome.cell.id: outcome for outcome in outcomes}
+
+    def alone(self, kernel: tuple[str, Path], folder: RunFolder) -> CellVerdict:
+        """One kernel beside lab.yaml's own control, for who has proved no end."""
+        config = self._config({kernel[0]: kernel[1]}, None, self.controls)
+        found = self._until_sure(config, folder)
+        outcome = found.pop(self.kind.cell(kernel[0]))
+        failed = [control for control in found.values() if control.verdict is not Verdict.CORRUPTS]
+        if failed and outcome.verdict is not Verdict.CORRUPTS:
+            raise ControlError(f"the control {failed[0].cell.id} did not corrupt")
+        return outcome
+
+    def _check(
+        self, found: dict[str, CellVerdict], control: Control, kernels: dict[str, Path]
+    ) -> None:
+        own = found[control.label]
+        fresh = own.trials[control.count :]
+        if own.verdict is Verdict.LAB_ERROR:
+            raise LabError(f"{own.cell.id}: {own.reason}")
+        for label in kernels:
+            if found[label].verdict is Verdict.LAB_ERROR:
+                raise LabError(f"{found[label].cell.id}: {found[label].reason}")
+        others = [found[label] for label in kernels]
+        if control.label not in kernels and all(o.verdict is Verdict.CORRUPTS for o in others):
+            return  # a corruption speaks for itself; only silence needs the control
+        if not any(trial.verdict is Verdict.CORRUPTS for trial in fresh):
+            raise ControlError(
+                f"the control {own.cell.id} did not corrupt in this session, so that silence "
+                "proves nothing in it"
+            )
+
+    def _config(
+        self, images: dict[str, Path], control: str | None, more: tuple[str, ...] = ()
+    ) -> LabConfig:
+        """The lab's configuration with these kernels alone; ``more``: cells of lab.yaml."""
+        kernels = {n: KernelConfig(image=i, args=self.kind.args) for n, i in images.items()}
+        kernels |= {n: k for n, k in self.config.kernels.items() if n not in kernels and more}
+        matrix = MatrixConfig(
+            kernels=list(images), guests=[self.kind.guest], variations=[self.kind.variation],
+            include=list(more),
+        )  # fmt: skip
+        proved = [self.kind.cell(control)] if control is not None else []
+        stress = self.config.stress
+        if stress.stop == "never":
+            stress = stress.model_copy(update={"stop": "auto"})
+        return self.config.model_copy(
+            update={
+                "kernels": kernels,
+                "matrix": matrix,
+                "stress": stress,
+                "expect": {"corrupts": [*proved, *more]},
+            }
+        )
+
+
+def own_controls(config: LabConfig, kind: Kind) -> tuple[str, ...]:
+    """lab.yaml's control of this guest kind, where it has one."""
+    found = [c.id for c in cells(config) if c.is_control and c.guest == kind.guest]
+    return tuple(found[:1])
+
+
+def _unsure(outcome: CellVerdict) -> bool:
+    """Every boot was clean, and together they were too few."""
+    silent = all(trial.verdict is Verdict.CLEAN for trial in outcome.trials)
+    return outcome.verdict is Verdict.VACUOUS and bool(outcome.trials) and silent
+
+
+def _bring(boots: Path, folder: RunFolder, cell: str) -> None:
+    """The control's proving boots into a session's folder, once, all or none."""
+    into = folder.path / "cells" / cell
+    if into.exists():
+        return
+    scratch = folder.path / f".{cell}.bringing"
+    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.copytree(boots, scratch, copy_function=os.link)
+    into.parent.mkdir(exist_ok=True)
+    scratch.rename(into)

@@ -1,0 +1,100 @@
+"""`lab bisect` and `lab bisect-step`: which commit brought it in, which one fixed it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+STEP = "bisect-step"
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration.")]
+CellOption = Annotated[str, typer.Option("--cell", help="Guest kind, or KIND~VARIATION.")]
+ArgsOption = Annotated[str, typer.Option("--args", help="Words for the kernels' command line.")]
+CompilerOption = Annotated[str, typer.Option("--compiler", help="What builds the kernels.")]
+DEFAULT = Path("lab.yaml")
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(bisect)
+    app.command(STEP)(bisect_step)
+
+
+def bisect(
+    tree: Annotated[
+        Path | None, typer.Argument(help="A git tree, or a folder of kernel images or packages.")
+    ] = None,
+    good: Annotated[str | None, typer.Option(help="A commit (or kernel) that is clean.")] = None,
+    bad: Annotated[str | None, typer.Option(help="A commit (or kernel) that corrupts.")] = None,
+    find_fix: Annotated[
+        bool, typer.Option("--find-fix", help="The bad end is the older one: when did it stop?")
+    ] = False,
+    cell: CellOption = "dom0",
+    path: Annotated[
+        list[str] | None, typer.Option(help="Only commits that touch this; may be repeated.")
+    ] = None,
+    args: ArgsOption = "",
+    compiler: CompilerOption = "gcc",
+    config: ConfigOption = DEFAULT,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with a bisect that was cut off, by its folder.")
+    ] = None,
+    keep_host: Annotated[
+        bool, typer.Option("--keep-host", help="Leave the Xen host running afterwards.")
+    ] = False,
+) -> None:
+    """Find the commit that brought the corruption in, or with --find-fix the one that ended it.
+
+    Exits 0 when the answer is confirmed, 3 when there is none or it is only suspected.
+    """
+    from lab.bisect import command as bisectsession
+    from lab.config.lab import load
+    from lab.errors import UserError
+
+    if resume is not None:
+        if tree or good or bad or path or find_fix:
+            raise UserError("--resume takes its question from the folder: give no other")
+        raise typer.Exit(bisectsession.resume(resume, keep_host))
+    if tree is None or good is None or bad is None:
+        raise UserError("lab bisect needs a tree, --good and --bad (or --resume FOLDER)")
+    asked = bisectsession.Asked(
+        tree, good, bad, find_fix, cell, tuple(path or ()), args, compiler
+    )  # fmt: skip
+    text = config.read_text() if config.is_file() else ""
+    raise typer.Exit(bisectsession.bisect(asked, load(config), text, keep_host, _repeat()))
+
+
+def bisect_step(
+    tree: Annotated[Path, typer.Argument(help="The git tree that is being bisected.")] = Path(),
+    cell: CellOption = "dom0",
+    find_fix: Annotated[
+        bool, typer.Option("--find-fix", help="The old term is the broken one.")
+    ] = False,
+    args: ArgsOption = "",
+    compiler: CompilerOption = "gcc",
+    config: ConfigOption = DEFAULT,
+) -> None:
+    """One step for `git bisect run`: exits 0 good (old), 1 bad (new), 125 skip, 129 abort.
+
+    With --find-fix 0 is broken (old) and 1 is fixed (new). Whatever else goes wrong aborts.
+    """
+    from lab.bisect import command as bisectsession
+    from lab.config.lab import load
+
+    found = bisectsession.step(tree, cell, find_fix, load(config), args, compiler, _repeat())
+    raise typer.Exit(found)
+
+
+def exit_code(words: list[str], code: int) -> int:
+    """What the shell is told: for bisect-step no fault of ours may look like a mark to git."""
+    if STEP in words[:1] and code not in (0, 1, 125):
+        return 129
+    return code
+
+
+def _repeat() -> str:
+    import shlex
+    import sys
+
+    return shlex.join(["lab", *sys.argv[1:]])

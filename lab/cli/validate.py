@@ -1,0 +1,84 @@
+"""`lab validate`: a patch, tried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(validate)
+
+
+def validate(
+    tree: Annotated[
+        str | None, typer.Option(help="A kernel source tree: a folder or a git URL.")
+    ] = None,
+    rev: Annotated[
+        str | None, typer.Option(help="Its revision, by git; as the tree lies by default.")
+    ] = None,
+    patch: Annotated[
+        Path | None, typer.Option(help="A diff, series, mbox, or mail with a diff in its text.")
+    ] = None,
+    fuzz: Annotated[
+        int, typer.Option(min=0, max=3, help="Context lines that may differ, at a hunk's ends.")
+    ] = 0,
+    loose: Annotated[
+        bool, typer.Option("--ignore-whitespace", help="Fit the patch whatever its white space.")
+    ] = False,
+    cell: Annotated[
+        list[str] | None,
+        typer.Option(help="KIND or KIND~VARIATION, repeated; all kinds by default."),
+    ] = None,
+    xen: Annotated[
+        str | None,
+        typer.Option(help="For a patch to Xen: a Debian source package (xen) or a Xen tree."),
+    ] = None,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(help="With --xen: kernels by name, repeated, the affected one first."),
+    ] = None,
+    unpatched: Annotated[
+        Path | None, typer.Option(help="Instead of tree and patch: the kernel without it ...")
+    ] = None,
+    patched: Annotated[Path | None, typer.Option(help="... and the kernel with it.")] = None,
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration.")] = Path(
+        "lab.yaml"
+    ),
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with one that was cut off, by its folder.")
+    ] = None,
+) -> None:
+    """Does a patch fix it and break nothing else?
+
+    Exits 0 FIXES, 3 VACUOUS, 4 LAB_ERROR, 5 BREAKS, 6 DOES NOT FIX.
+    """
+    import shlex
+    import sys
+
+    from lab.config.lab import load
+    from lab.errors import UserError
+    from lab.validate import course as module
+    from lab.validate import request as validateplan
+
+    if resume is not None:
+        raise typer.Exit(module.resume(resume))
+    given = [tree is not None, xen is not None, unpatched is not None]
+    if (
+        sum(given) != 1
+        or (patch is None) == (unpatched is None)
+        or ((unpatched is None) != (patched is None))
+    ):
+        raise UserError(
+            "give --tree and --patch, or --xen, --patch and --kernel, or --unpatched and --patched"
+        )
+    repeat = shlex.join(["lab", *sys.argv[1:]])
+    request = validateplan.Request(
+        tree=tree, rev=rev, patch=patch, fuzz=fuzz, loose=loose,
+        images=(unpatched, patched) if unpatched and patched else None,
+        xen=xen, kernels=tuple(kernel or ()), kinds=tuple(cell or ()),
+    )  # fmt: skip
+    raise typer.Exit(module.validate(load(config), config, request, repeat))

@@ -1,0 +1,139 @@
+"""What `lab capsule` and `lab replay` do, from their arguments to an exit code."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from lab.config.cells import Cell, cells
+from lab.config.lab import LabConfig
+from lab.console.watch import Glance
+from lab.errors import UserError
+from lab.evidence.run import RunFolder
+from lab.qemu import icount
+from lab.qemu.binary import Qemu, qemu
+from lab.qemu.identity import identity
+from lab.replay import compare as replaying
+from lab.replay.capsule import SUFFIX, Capsule, opened
+from lab.replay.hunt import Search, candidates
+from lab.report.terminal import Terminal
+from lab.run.command import gathered, manifest
+from lab.system.files import replacing, short
+from lab.trial.trial import CAPSULE
+from lab.verdict.severity import Verdict
+
+
+def capsule(
+    config: LabConfig, wanted: str, seeds: int, shifts: list[int], output: Path | None
+) -> int:
+    """`lab capsule`: search, keep, and prove by a replay. 3 when nothing was found."""
+    terminal = Terminal()
+    config = icount.configured(config, shifts[0])
+    cell = _cell(config, wanted)
+    supplies = gathered(config, [cell], terminal, [cell.id])
+    folder = RunFolder.create()
+    folder.write("config.json", config.model_dump(mode="json"))
+    folder.write("plan.json", {"cells": [asdict(cell)]})
+    folder.write("manifest.json", manifest(supplies, f"lab capsule {wanted}"))
+    terminal.say(
+        f"searching up to {seeds * len(shifts)} boots of {wanted}; evidence in {short(folder.path)}"
+    )
+    stop = threading.Event()
+    search = Search(config, cell, supplies, folder, terminal.board, stop)
+    try:
+        with terminal.progress():
+            found = search.run(candidates(config.stress.seed, seeds, shifts))
+    except KeyboardInterrupt:
+        stop.set()
+        raise
+    finally:
+        folder.seal()
+    if found is None:
+        terminal.say(f"no boot of {wanted} corrupted: try more --seeds, or other settings")
+        return Verdict.VACUOUS.exit_code
+    kept = output or Path(f"{wanted}{SUFFIX}")
+    _copy(found, kept)
+    terminal.say(f"kept as {kept}; replaying it to prove it")
+    return replay(kept)
+
+
+def replay(path: Path) -> int:
+    """`lab replay`: 0 identical, 7 not."""
+    terminal = Terminal()
+    with opened(located(path)) as capsule:
+        binary = emulator()
+        here = identity(binary)
+        terminal.say(f"{capsule.manifest.cell}: {capsule.manifest.shows}")
+        terminal.say(f"made by {capsule.manifest.qemu.version}")
+        with tempfile.TemporaryDirectory(prefix="lab-replay-") as name:
+            console = Path(name) / "console.log"
+            ending = _booted(capsule, binary, console, terminal)
+            expected, found = capsule.console, console.read_bytes()
+            parting = replaying.compare(expected, found)
+            if parting is None:
+                terminal.say(f"identical: {len(found):,} bytes of console, in {ending:.0f} s")
+                return replaying.IDENTICAL
+            differs = replaying.command_differs(capsule)
+            why = replaying.reasons(capsule.manifest.identity, here, differs)
+            for line in replaying.told(parting, why):
+                terminal.say(line)
+            kept = Path(f"{capsule.manifest.cell}.replayed.log")
+            shutil.copyfile(console, kept)
+            terminal.say(f"  the console of this replay is in {kept}")
+            return replaying.DIFFERS
+
+
+def emulator() -> Qemu:
+    """The QEMU that replays: this machine's for emulation."""
+    return qemu("tcg")
+
+
+def located(path: Path) -> Path:
+    """A capsule's file, also by the folder of a run or trial that holds exactly one."""
+    if not path.is_dir():
+        return path
+    found = sorted({p.resolve() for p in path.rglob(CAPSULE)})
+    if len(found) == 1:
+        return found[0]
+    what = f"{len(found)} capsules, name one of them" if found else "no capsule"
+    raise UserError(f"{path}: holds {what}" + "".join(f"\n  {short(p)}" for p in found[:20]))
+
+
+def _cell(config: LabConfig, wanted: str) -> Cell:
+    for cell in cells(config):
+        if cell.id == wanted:
+            why = icount.impossible(cell)
+            if why:
+                raise UserError(f"cell {wanted!r} cannot be made replayable: {why}")
+            return cell
+    raise UserError(f"there is no cell {wanted!r}; `lab plan` prints all of them")
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        with replacing(target) as out, source.open("rb") as kept:
+            shutil.copyfileobj(kept, out)
+    except OSError as error:
+        raise UserError(
+            f"{target}: cannot be written ({error.strerror}); it is in {source}"
+        ) from None
+
+
+def _booted(capsule: Capsule, binary: Qemu, console: Path, terminal: Terminal) -> float:
+    row = capsule.manifest.cell
+    stop = threading.Event()
+    began = time.monotonic()
+
+    def seen(look: Glance) -> None:
+        terminal.board.state(row, "stressing" if look.started else "booting")
+        if look.windows or look.corruptions:
+            terminal.board.counts(row, look.windows, look.corruptions)
+
+    terminal.board.add(row)
+    with terminal.progress():
+        replaying.boot(capsule, binary, console, seen, stop)
+    return time.monotonic() - began

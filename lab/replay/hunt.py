@@ -1,0 +1,94 @@
+"""Searching for a boot in which a cell's corruption shows deterministically.
+
+Seeds of the stress program and lengths of an instruction (icount's shift) are tried, as many
+side by side as there are processors, until one corrupts; that one is a capsule by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
+from lab.evidence.run import RunFolder
+from lab.qemu import icount
+from lab.report.board import Board
+from lab.supplies.gather import Supplies
+from lab.system.process import cores
+from lab.trial.trial import CAPSULE, OwnMachine, run_trial
+from lab.verdict.severity import Verdict
+from lab.verdict.stopping import Asked
+from lab.verdict.trial import TrialVerdict
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One boot to try: trial ``number`` of the cell."""
+
+    number: int
+    seed: int
+    shift: int
+
+
+def candidates(first_seed: int, seeds: int, shifts: list[int]) -> Iterator[Candidate]:
+    """Every seed with the first shift, then with the next: pure."""
+    number = 0
+    for shift in shifts:
+        for seed in range(first_seed, first_seed + seeds):
+            number += 1
+            yield Candidate(number, seed, shift)
+
+
+@dataclass
+class Search:
+    """The boots of one cell. ``stop`` ends those that are under way."""
+
+    config: LabConfig
+    cell: Cell
+    supplies: Supplies
+    folder: RunFolder
+    board: Board
+    stop: threading.Event
+
+    def run(self, wanted: Iterator[Candidate]) -> Path | None:
+        """The first capsule found; None when no candidate corrupts."""
+        running: dict[Future[TrialVerdict], Candidate] = {}
+        with ThreadPoolExecutor(cores()) as pool:
+            try:
+                while not self.stop.is_set():
+                    while len(running) < cores() and (one := next(wanted, None)) is not None:
+                        running[pool.submit(self._try, one)] = one
+                    if not running:
+                        return None
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        candidate = running.pop(future)
+                        if future.result().verdict is Verdict.CORRUPTS:
+                            return self._capsule(candidate)
+            finally:
+                self.stop.set()
+        return None
+
+    def _try(self, one: Candidate) -> TrialVerdict:
+        config = icount.configured(self.config, one.shift)
+        # A trial's seed is the first one's plus its number: so is this one's.
+        seed = one.seed - one.number + 1
+        stress = config.stress.model_copy(update={"seed": seed})
+        config = config.model_copy(update={"stress": stress})
+        row = f"seed {one.seed} shift {one.shift}"
+        self.board.add(row)
+        self.board.state(row, "booting")
+        place = OwnMachine(self.supplies, config.xen.args, one.shift)
+        made = run_trial(
+            self.cell, one.number, config, self.supplies, self.folder, place, self.board,
+            self.stop, Asked(stop=1),
+        )  # fmt: skip
+        self.board.done(row, made.verdict, made.reason, None)
+        return made
+
+    def _capsule(self, one: Candidate) -> Path:
+        return self.folder.trial(self.cell.id, one.number).path / CAPSULE

@@ -1,0 +1,157 @@
+"""What a person sees: live progress on a terminal, plain lines elsewhere, the closing table.
+
+The one owner of rich. Colour only on a terminal; text from a console is always escaped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from lab.report.board import Board, Row
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
+
+_COLOUR = {
+    Verdict.CLEAN: "green", Verdict.VACUOUS: "yellow", Verdict.LAB_ERROR: "magenta",
+    Verdict.CRASHED: "magenta", Verdict.CORRUPTS: "red",
+}  # fmt: skip
+_SPINNER = "|/-\\"
+
+
+class Terminal:
+    """Writes to standard output; ``board`` is what the run tells its progress to."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or _console()
+        self._began = time.monotonic()
+        self._live = self.console.is_terminal
+        self.board = Board(None if self._live else self._line)
+
+    @classmethod
+    def board_only(cls) -> Terminal:
+        """For a part of a longer story: progress while somebody looks, else nothing."""
+        terminal = cls()
+        return terminal if terminal.console.is_terminal else cls(Console(quiet=True))
+
+    def say(self, text: str) -> None:
+        """A line of the story."""
+        self.console.print(Text(text), soft_wrap=True)
+
+    def _line(self, row: Row, text: str) -> None:
+        elapsed = time.monotonic() - self._began
+        begins = row.usual and row.ended is None and row.seconds < 1
+        usual = f" (about {row.usual:.0f} s)" if begins else ""
+        self.say(f"{elapsed:7.1f}s  {row.name:<28} {text}{usual}")
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[None]:
+        """While the block runs, show the board (live on a terminal)."""
+        if not self._live:
+            yield
+            return
+        with Live(
+            get_renderable=self._board, console=self.console, refresh_per_second=4, transient=True
+        ):
+            yield
+
+    def _board(self) -> RenderableType:
+        rows = self.board.rows
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("", width=1)
+        for title in ("what", "state"):
+            table.add_column(title, no_wrap=True)
+        for title in ("seconds", "windows", "corrupt"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for row in _worth_showing(rows, self.console.height - 6):
+            table.add_row(*self._cells(row))
+        waiting = sum(row.began is None for row in rows)
+        done = sum(row.ended is not None for row in rows)
+        elapsed = time.monotonic() - self._began
+        foot = Text(
+            f"{done} done, {len(rows) - done - waiting} running, {waiting} waiting; "
+            f"{elapsed:.0f} s so far{_remaining(rows)}; Ctrl-C ends with what there is",
+            style="dim",
+        )
+        return Group(table, foot)
+
+    def _cells(self, row: Row) -> tuple[RenderableType, ...]:
+        if row.verdict is not None:
+            mark = Text(
+                "." if row.as_expected else "!", style="green" if row.as_expected else "red"
+            )
+            state = Text(row.verdict.value, style=_COLOUR[row.verdict])
+        elif row.ended is not None:
+            mark, state = Text("."), Text(row.reason or "done", style="dim")
+        elif row.began is None:
+            mark, state = Text(" "), Text("waiting", style="dim")
+        else:
+            mark = Text(_SPINNER[int(time.monotonic() * 4) % 4], style="cyan")
+            state = Text(row.state)
+        usual = f" of ~{row.usual:.0f}" if row.usual and row.ended is None and row.began else ""
+        seconds = f"{row.seconds:.0f}{usual}" if row.began is not None else ""
+        windows = f"{row.windows:,}" if row.windows else ""
+        corrupt = Text(f"{row.corruptions:,}" if row.corruptions else "", style="red")
+        return mark, Text(row.name), state, Text(seconds), Text(windows), corrupt
+
+    def rows(self, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+        """A plain table of text."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, heading in enumerate(headings):
+            table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*(escape(text) for text in row))
+        self.console.print(table)
+
+    def table(self, cells: list[CellVerdict]) -> None:
+        """The closing table: the cell, its verdict, and why."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("cell", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        table.add_column("expected", no_wrap=True)
+        for title in ("windows", "corrupt", "seconds"):
+            table.add_column(title, justify="right", no_wrap=True)
+        table.add_column("why", overflow="fold")
+        for cell in cells:
+            verdict = cell.verdict
+            name = verdict.value if verdict is not None else "impossible"
+            style = _COLOUR[verdict] if verdict is not None else "dim"
+            flag = "" if cell.as_expected or verdict is None else " (!)"
+            table.add_row(
+                cell.cell.id, Text(name + flag, style=style), cell.cell.expect or "-",
+                f"{cell.windows:,}", f"{cell.corruptions:,}", f"{cell.seconds:.0f}",
+                escape(cell.reason),
+            )  # fmt: skip
+        self.console.print(table)
+
+
+def _console() -> Console:
+    """Standard output; a file or a pipe has no width, so lines there are as long as they are."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
+def _worth_showing(rows: list[Row], room: int) -> list[Row]:
+    """All rows where they fit; else what runs first, then what is done, newest first."""
+    if len(rows) <= max(room, 5):
+        return rows
+    running = [row for row in rows if row.began is not None and row.ended is None]
+    done = [row for row in rows if row.ended is not None]
+    waiting = [row for row in rows if row.began is None]
+    return (running + done[::-1] + waiting)[: max(room, 5)]
+
+
+def _remaining(rows: list[Row]) -> str:
+    """A rough rest from what things took last time; silent where that is not known."""
+    unknown = [row for row in rows if row.ended is None and row.usual is None]
+    if unknown or not rows:
+        return ""
+    rest = sum(max(0.0, (row.usual or 0) - row.seconds) for row in rows if row.ended is None)
+    return f", at most {rest:.0f} s to go" if rest else ""

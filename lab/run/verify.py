@@ -1,0 +1,111 @@
+"""`lab verify`: the hashes, and every verdict once more from the raw consoles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
+from lab.evidence.run import RunFolder
+from lab.report.terminal import Terminal
+from lab.system.files import PROJECT, sha256_of
+from lab.verdict.cell import CellVerdict, combine, with_controls
+from lab.verdict.severity import Verdict, exit_code
+from lab.verdict.trial import judge
+
+# What a verdict follows from, besides the evidence.
+_RULES = (
+    "console/records", "console/text", "verdict/trial", "verdict/confidence", "verdict/stopping",
+    "verdict/cell", "verdict/severity", "config/cells",
+)  # fmt: skip
+
+
+def rules() -> str:
+    """Which rules this lab judges by: 16 hex digits, kept in a run's manifest.json."""
+    return sha256_of(*[(PROJECT / "lab" / f"{name}.py").read_bytes() for name in _RULES])[:16]
+
+
+def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
+    """Cells as the consoles tell them, and every difference from what the run wrote."""
+    cells: list[CellVerdict] = []
+    differences: list[str] = []
+    stored = {c["cell"]: c for c in run.summary()}
+    for planned in run.plan():
+        cell = Cell(**planned)
+        verdicts = []
+        for trial in run.trials(cell.id):
+            derived = judge(trial.facts(), trial.read_console(), trial.ending())
+            verdicts.append(derived)
+            written = trial.verdict()
+            name = f"{cell.id}/{trial.path.name}"
+            if written is None:
+                differences.append(f"{name}: was cut off before its verdict")
+            elif written["verdict"] != derived.verdict.value:
+                differences.append(
+                    f"{name}: written {written['verdict']}, derived {derived.verdict.value}"
+                )
+        before = stored.get(cell.id, {})
+        if verdicts:
+            cells.append(combine(cell, verdicts, before.get("seconds", 0.0)))
+        elif before.get("verdict") is None and before:
+            cells.append(CellVerdict(cell, None, str(before.get("reason", ""))))
+        else:
+            cells.append(CellVerdict(cell, Verdict.LAB_ERROR, "no trial is in the folder"))
+    config = LabConfig.model_validate(run.read("config.json"))
+    weighed = with_controls(cells, config.confidence)
+    for result in weighed:
+        written_verdict = stored.get(result.cell.id, {}).get("verdict")
+        found = result.verdict.value if result.verdict is not None else None
+        if written_verdict != found:
+            differences.append(f"{result.cell.id}: written {written_verdict}, derived {found}")
+    return weighed, differences
+
+
+def verify(path: Path) -> int:
+    """Print the table and what does not hold; 4 when anything does not, else the run's code."""
+    run = RunFolder.open(path)
+    if run.manifest().get("bisect"):
+        return _verify_all(run)
+    cells, differences = rederive(run)
+    problems = run.tampered() + differences
+    terminal = Terminal()
+    terminal.table(cells)
+    for problem in problems:
+        terminal.say(f"DOES NOT HOLD: {problem}")
+    if differences:
+        _say_of_other_rules(terminal, [run])
+    if problems:
+        return Verdict.LAB_ERROR.exit_code
+    hashes = len(run.hashes())
+    terminal.say(f"verified: {hashes} files unchanged, {len(cells)} cells derived again alike")
+    return exit_code([(c.verdict, c.cell.expect) for c in cells if c.verdict is not None])
+
+
+def _say_of_other_rules(terminal: Terminal, folders: list[RunFolder]) -> None:
+    """Evidence outlives the lab that wrote it: a later one may judge otherwise."""
+    if any(folder.manifest().get("rules") != rules() for folder in folders):
+        terminal.say(
+            "note: another version of the lab wrote this, which judged by other rules: "
+            "a verdict that is derived otherwise may be due to that"
+        )
+
+
+def _verify_all(bisect: RunFolder) -> int:
+    """A bisect's sessions: each is a run of its own. What stopped it is left out."""
+    terminal = Terminal()
+    problems: list[str] = []
+    checked: list[RunFolder] = []
+    for path in sorted((bisect.path / "steps").iterdir()):
+        if not (path / "manifest.json").is_file() or ".stopped" in path.name:
+            continue  # a commit that did not build has no session
+        session = RunFolder.open(path)
+        found = session.tampered() + rederive(session)[1]
+        problems += [f"{path.name}: {problem}" for problem in found]
+        checked.append(session)
+    for problem in problems:
+        terminal.say(f"DOES NOT HOLD: {problem}")
+    if problems:
+        _say_of_other_rules(terminal, checked)
+        return Verdict.LAB_ERROR.exit_code
+    terminal.say(f"verified: {len(checked)} sessions unchanged, their verdicts derived again alike")
+    return 0

@@ -1,0 +1,218 @@
+"""Everything that a run's cells boot: gathered before the first boot, so that nothing missing
+is found out halfway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
+from lab.config.xen import XenConfig
+from lab.errors import UserError
+from lab.kernel import resolve as kernels
+from lab.kernel.resolve import Bootable
+from lab.qemu import icount
+from lab.qemu.accelerator import Accel, accelerator
+from lab.qemu.binary import Qemu, qemu
+from lab.supplies import program as stress
+from lab.supplies.ramdisk import ramdisk
+from lab.system.answers import sha256
+from lab.system.files import cache_dir, require_space, sha256_of, write_atomic
+from lab.xen import hypervisor as xen
+from lab.xen.hypervisor import Xen
+
+if TYPE_CHECKING:
+    from lab.host.image import Dom0Image
+
+Report = Callable[[str, str], None]  # what, and its state in a few words
+_RESULTS_MIB = 500
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """``impossible``: cells that this machine or kernel cannot do, by id, with the reason."""
+
+    qemu: Qemu
+    accel: Accel
+    program: Path
+    ramdisk: Path
+    kernels: dict[str, Bootable]
+    xen: Xen | None
+    image: Dom0Image | None
+    impossible: dict[str, str] = field(default_factory=dict)
+    xens: dict[str, Xen] = field(default_factory=dict)  # by name: those of variations
+
+    def hypervisor(self, name: str) -> Xen | None:
+        """The one of a name, or for "" the one under `xen:`, where it was gathered."""
+        return self.xens[name] if name else self.xen
+
+    def provenance(self) -> dict[str, Any]:
+        """Versions and hashes of everything, for the manifest."""
+        return {
+            "qemu": {"path": str(self.qemu.path), "version": self.qemu.version},
+            "accelerator": {"name": self.accel.name, "why": self.accel.why},
+            "program": {"path": str(self.program), "sha256": sha256(self.program)},
+            "ramdisk": {"path": str(self.ramdisk), "sha256": sha256(self.ramdisk)},
+            "kernels": {
+                name: {
+                    "version": bootable.image.version,
+                    "config": str(bootable.kernel.config or ""),
+                    **bootable.kernel.provenance,
+                }
+                for name, bootable in self.kernels.items()
+            },
+            "xen": self.xen.provenance() if self.xen else None,
+            "xens": {name: found.provenance() for name, found in self.xens.items()},
+            "dom0_image": self.image.provenance() if self.image else None,
+        }
+
+
+def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str]) -> Supplies:
+    """Find, download and build what ``cells`` need; the dom0 image beside the kernels.
+
+    ``exact``: ids that the user asked for by name; for them, impossible is a UserError.
+    """
+    require_space(cache_dir(), _RESULTS_MIB, "a run")
+    binary = qemu(config.host.accelerator, lambda state: report("QEMU", state))
+    accel = accelerator(binary, config.host.accelerator)
+    impossible = _impossible_kinds(config, cells, binary, accel) | _not_exact(config, cells)
+    impossible |= _not_supplied(config, cells)
+    names = list(dict.fromkeys(cell.kernel for cell in cells if cell.id not in impossible))
+    for name in names:
+        report(f"kernel {name}", "finding")
+    with ThreadPoolExecutor(1) as beside:
+        nested = [c for c in cells if c.nested and c.id not in impossible]
+        image = None
+        if nested and config.host.kind == "nested":
+            image = beside.submit(_image, config, report)
+        found = {name: _kernel(config, name, report) for name in names}
+        impossible |= _impossible_kernels([c for c in cells if c.kernel in found], found)
+        _refuse(impossible, exact)
+        _refuse_mixed_widths(config, found)
+        program = stress.program(config.stress.arch)
+        return Supplies(
+            binary, accel, program, _ramdisk(program), found,
+            _xen(config, cells, report),
+            image.result() if image else None,
+            impossible,
+            _named_xens(config, cells, report),
+        )  # fmt: skip
+
+
+def _refuse_mixed_widths(config: LabConfig, found: dict[str, Bootable]) -> None:
+    for name, bootable in found.items():
+        if bootable.image.bits == 32 and config.stress.arch == 64:
+            raise UserError(
+                f"kernels.{name}: is a 32-bit kernel, which cannot run the 64-bit stress program: "
+                "set stress.arch to 32"
+            )
+
+
+def gather_host(config: LabConfig, report: Report) -> Supplies:
+    """Only what the nested host itself needs."""
+    binary = qemu(config.host.accelerator, lambda state: report("QEMU", state))
+    accel = accelerator(binary, config.host.accelerator)
+    program = stress.program(config.stress.arch)
+    image = _image(config, report)
+    hypervisor = None if config.xen.packaged else _resolved("Xen", config.xen, report)
+    return Supplies(binary, accel, program, _ramdisk(program), {}, hypervisor, image)
+
+
+def _xen(config: LabConfig, cells: list[Cell], report: Report) -> Xen | None:
+    """The one under `xen:`, unless it is only booted from dom0's image, which has its own."""
+    plain = [cell for cell in cells if cell.guest != "native" and not cell.xen]
+    if any(cell.guest == "dom0" or not config.xen.packaged for cell in plain):
+        return _resolved("Xen", config.xen, report)
+    return None
+
+
+def _named_xens(config: LabConfig, cells: list[Cell], report: Report) -> dict[str, Xen]:
+    names = dict.fromkeys(cell.xen for cell in cells if cell.xen)
+    return {name: _resolved(f"Xen {name}", config.xens[name], report) for name in names}
+
+
+def _resolved(what: str, config: XenConfig, report: Report) -> Xen:
+    found = xen.resolve(config, lambda state: report(what, state))
+    report(what, f"ready: {found.version}")
+    return found
+
+
+def _kernel(config: LabConfig, name: str, report: Report) -> Bootable:
+    what = f"kernel {name}"
+    found = kernels.resolve(name, config.kernels[name], lambda state: report(what, state))
+    report(what, f"ready: {found.image.version}")
+    return found
+
+
+def _image(config: LabConfig, report: Report) -> Dom0Image:
+    from lab.host.image import dom0_image
+
+    made = dom0_image(lambda state: report("dom0 image", state), xen.package_name(config.xen))
+    report("dom0 image", "ready")
+    return made
+
+
+def _ramdisk(program: Path) -> Path:
+    content = ramdisk(program.read_bytes())
+    path = cache_dir() / "ramdisk" / f"{sha256_of(content)[:16]}.cpio"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, content)
+    return path
+
+
+def _impossible_kinds(
+    config: LabConfig, cells: list[Cell], binary: Qemu, accel: Accel
+) -> dict[str, str]:
+    """Cells of kinds that this QEMU or KVM cannot run; never left out without a word."""
+    if config.host.kind == "real" or accel.nests:
+        return {}
+    if accel.name == "kvm":
+        kinds: tuple[str, ...] = ("native", "dom0", "pv")
+        why = "this KVM does not nest (no SVM or VMX inside it)"
+    else:
+        kinds, why = binary.kinds, f"QEMU {binary.version}: {binary.why}"
+    return {c.id: f"{c.guest} is impossible here: {why}" for c in cells if c.guest not in kinds}
+
+
+def _not_exact(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
+    """Cells that a deterministic run leaves out."""
+    if config.icount is None:
+        return {}
+    reasons = {cell.id: icount.impossible(cell) for cell in cells}
+    return {cell: f"not deterministic: {why}" for cell, why in reasons.items() if why}
+
+
+def _not_supplied(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
+    """Cells whose kernel is the user's to give."""
+    return {
+        cell.id: f"give it by --kernel {cell.kernel}=BZIMAGE: {words}"
+        for cell in cells
+        if (words := config.kernels[cell.kernel].supplied) is not None
+    }
+
+
+def _impossible_kernels(cells: list[Cell], found: dict[str, Bootable]) -> dict[str, str]:
+    reasons = {}
+    for cell in cells:
+        why = found[cell.kernel].impossible_as(cell.guest)
+        if why and cell.guest != "pvh" and found[cell.kernel].image.pv is False:
+            # The question of this lab is a PV one: such a kernel is a mistake, not a property.
+            raise UserError(
+                f"kernel {cell.kernel!r} cannot run as {cell.guest}: {why}; "
+                f"give another one, or put {cell.id!r} under matrix.exclude"
+            )
+        if why:
+            reasons[cell.id] = f"kernel {cell.kernel} cannot run as {cell.guest}: {why}"
+    return reasons
+
+
+def _refuse(impossible: dict[str, str], exact: list[str]) -> None:
+    for cell in exact:
+        if cell in impossible:
+            raise UserError(f"cell {cell!r}: {impossible[cell]}")

@@ -1,0 +1,197 @@
+"""`lab validate`: does this patch fix it, and break nothing else that we watch?
+
+Rounds of fresh boots in one run's folder: in each round every cell boots once more, the kernel
+without the patch beside the one with it, until what is clean is so to the wanted level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from lab.config.cells import cells
+from lab.config.lab import LabConfig
+from lab.errors import UserError
+from lab.evidence.run import RunFolder
+from lab.report.terminal import Terminal
+from lab.system.files import short
+from lab.validate import page as validatetext
+from lab.validate.decision import Decision, Outcome, Pair, decide
+from lab.validate.page import Row
+from lab.validate.request import (
+    AFTER,
+    BEFORE,
+    Names,
+    Request,
+    Subject,
+    fitted,
+    names_of,
+    subject_of,
+)
+from lab.verdict.cell import CellVerdict
+from lab.verdict.severity import Verdict
+
+_MIN_ROUNDS = 3  # fresh boots of every cell, at least
+_FILE = "validate.json"
+
+
+def validate(config: LabConfig, path: Path, request: Request, repeat: str) -> int:
+    """The whole command; returns its exit code."""
+    names = names_of(request, config)
+    patches = fitted(request)
+    folder = RunFolder.create()
+    subject = subject_of(config, request, names, patches, folder)
+    folder.write_text("lab.yaml", path.read_text())
+    folder.write(_FILE, {"repeat": repeat, "title": subject.title, "names": subject.names,
+                         "notes": subject.notes, "facts": subject.facts})  # fmt: skip
+    folder.write("validate-config.json", subject.config.model_dump(mode="json"))
+    return _rounds(folder, subject, repeat)
+
+
+def resume(path: Path) -> int:
+    """`lab validate --resume`: the rounds go on where they were; what was booted stays."""
+    folder = RunFolder(path.resolve())
+    if not (folder.path / _FILE).is_file():
+        raise UserError(f"{path}: is no folder of `lab validate` (it has no {_FILE})")
+    known = folder.read(_FILE)
+    config = LabConfig.model_validate(folder.read("validate-config.json"))
+    names = [(name, before, after) for name, before, after in known["names"]]
+    subject = Subject(known["title"], config, names, tuple(known["notes"]), known["facts"])
+    return _rounds(folder, subject, str(known["repeat"]))
+
+
+def round_config(config: LabConfig, number: int) -> LabConfig:
+    """For round ``number``: one boot of each cell more than after the round before."""
+    boots = min(number, config.confidence.max_boots)
+    limits = {"control_boots": max(2, boots), "max_boots": boots}
+    confidence = config.confidence.model_copy(update=limits)
+    return config.model_copy(update={"trials": boots, "confidence": confidence})
+
+
+def paired(names: Names, outcomes: Sequence[CellVerdict]) -> list[Row]:
+    """The cells without and with the patch, by the pair's name."""
+    by_id = {found.cell.id: found for found in outcomes}
+    return [(name, by_id[before], by_id[after]) for name, before, after in names]
+
+
+def judged(rows: Sequence[Row]) -> Decision:
+    """What the cells say of the patch so far."""
+    return decide([Pair(name, a.verdict, b.verdict) for name, a, b in rows])
+
+
+def enough(rows: Sequence[Row], number: int, most: int) -> bool:
+    """Whether a further round would tell nothing new: pure."""
+    decision = judged(rows)
+    if number >= most:
+        return True
+    if decision.outcome is Outcome.LAB_ERROR:
+        return False  # our own fault, the only one that is tried again
+    if decision.outcome in (Outcome.BREAKS, Outcome.DOES_NOT_FIX):
+        # Unless it is not known yet whether the cell was clean before.
+        return not any(
+            b.verdict is Verdict.CORRUPTS and a.verdict is Verdict.VACUOUS for _, a, b in rows
+        )
+    if number < _MIN_ROUNDS:
+        return False
+    return not any(_unsure(found) for _, *both in rows for found in both)
+
+
+def _unsure(found: CellVerdict) -> bool:
+    """Vacuous only for want of exposure: every boot by itself was clean."""
+    if found.verdict is not Verdict.VACUOUS:
+        return False
+    return all(trial.verdict in (Verdict.CLEAN, Verdict.LAB_ERROR) for trial in found.trials)
+
+
+def _rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
+    from lab.run.command import experiment
+
+    config, most = subject.config, subject.config.confidence.max_boots
+    broken = _build(config)
+    if broken is not None:
+        return _close(folder, subject, broken, [], 0, repeat)
+    by_id = {cell.id: cell for cell in cells(config)}
+    chosen = [by_id[cell] for _, *pair in subject.names for cell in pair]
+    # A round that was cut off is gone on with: its boots are there.
+    failed_before = False
+    number = max([1, *(len(folder.trials(cell.id)) for cell in chosen)])
+    try:
+        while True:
+            terminal = Terminal()
+            terminal.say(f"round {number}: {len(chosen)} cells, evidence in {short(folder.path)}")
+            outcomes = experiment(
+                round_config(config, number), chosen, folder, terminal, False, repeat
+            )
+            rows = paired(subject.names, outcomes)
+            failed = judged(rows).outcome is Outcome.LAB_ERROR
+            if enough(rows, number, most) or (failed and failed_before):
+                break
+            failed_before = failed
+            number += 1
+    except KeyboardInterrupt:
+        Terminal().say(f"interrupted; go on with: lab validate --resume {folder.path}")
+        return 130
+    return _close(folder, subject, judged(rows), rows, number, repeat)
+
+
+def _build(config: LabConfig) -> Decision | None:
+    """Build both trees; a patched one that does not build, where the other does, is broken."""
+    from lab.kernel.build import BuildFailed
+    from lab.kernel.resolve import resolve
+
+    terminal = Terminal()
+    for name in (BEFORE, AFTER):
+        kernel = config.kernels.get(name)
+        if kernel is None or kernel.tree is None:
+            continue
+        try:
+            with terminal.progress():
+                resolve(name, kernel, partial(terminal.board.state, name))
+        except BuildFailed as error:
+            if name == BEFORE:
+                raise
+            return Decision(Outcome.BREAKS, f"the patched tree does not build: {error}")
+    return None
+
+
+def _close(
+    folder: RunFolder,
+    subject: Subject,
+    decision: Decision,
+    rows: Sequence[Row],
+    rounds: int,
+    repeat: str,
+) -> int:
+    facts = {**subject.facts, **_seen(folder), "rounds": f"{rounds} of fresh boots, interleaved"}
+    told = [{"cell": n, "effect": Pair(n, a.verdict, b.verdict).effect} for n, a, b in rows]
+    summary = {"outcome": decision.outcome.value, "reason": decision.reason, "rounds": rounds,
+               "cells": told}  # fmt: skip
+    folder.write(_FILE, {**folder.read(_FILE), **summary})
+    text = validatetext.page(subject.title, decision, rows, facts, subject.notes, repeat)
+    folder.write_text("validate.txt", text)
+    outcomes = [found for _, *both in rows for found in both]
+    folder.write_text("junit.xml", validatetext.junit(decision, outcomes))
+    folder.seal()
+    terminal = Terminal()
+    terminal.say(f"\n{text}")
+    terminal.say(f"evidence  {folder.path}\ncheck it  lab verify {folder.path}")
+    return decision.outcome.exit_code
+
+
+def _seen(folder: RunFolder) -> dict[str, str]:
+    """Versions from the manifest of the run."""
+    if not (folder.path / "manifest.json").is_file():
+        return {}  # nothing was booted
+    supplies = folder.manifest()["supplies"]
+    xen = supplies.get("xen") or {}
+    image = (supplies.get("dom0_image") or {}).get("packages", {})
+    hypervisor = next((f"{n} {v}" for n, v in image.items() if n.startswith("xen-hyper")), "")
+    xens = supplies.get("xens") or {}
+    found = {
+        **{f"{n} Xen": f"{x['package']}, {x['version']}" for n, x in xens.items()},
+        "Xen": f"{xen['package']} {xen['version']}" if xen else "" if xens else hypervisor,
+        "kernels": ", ".join(f"{n} {k['version']}" for n, k in supplies["kernels"].items()),
+        "QEMU": f"{supplies['qemu']['version']}, {supplies['accelerator']['name']}",
+    }
+    return {key: value for key, value in found.items() if value}

@@ -1,0 +1,195 @@
+"""What `lab validate` is asked for, made into cells: the patch fitted, both sides named."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.config.cells import cell_id
+from lab.config.kernel import KernelConfig
+from lab.config.lab import GUEST_KINDS, LabConfig, MatrixConfig, VariationConfig
+from lab.config.xen import XenConfig
+from lab.errors import UserError
+from lab.evidence.run import RunFolder
+from lab.kernel.source import RevisionSource, TreeSource
+from lab.patch import mail as patchmail
+from lab.patch.fit import Fitted, FolderTree, GitTree, Tree
+from lab.system.files import sha256_of, write_atomic
+from lab.validate.decision import in_question
+
+BEFORE, AFTER = "unpatched", "patched"
+
+Names = Sequence[tuple[str, str, str]]  # of a pair; its cells' ids without and with the patch
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be validated: a patch on a kernel's tree or on Xen, or two kernels as they are."""
+
+    tree: str | None = None  # a folder or a git URL
+    rev: str | None = None
+    patch: Path | None = None
+    fuzz: int = 0
+    loose: bool = False
+    images: tuple[Path, Path] | None = None  # without and with the patch
+    xen: str | None = None  # a Debian source package or a tree of Xen's
+    kernels: tuple[str, ...] = ()  # for Xen: names from lab.yaml; the first one is affected
+    kinds: tuple[str, ...] = ()  # KIND or KIND~VARIATION; all kinds by default
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The request prepared: what the cells are made of, and what was done to the patch."""
+
+    title: str
+    config: LabConfig
+    names: Names
+    notes: tuple[str, ...] = ()
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def configured(
+    config: LabConfig, names: Names, changes: dict[str, Any], affected: Sequence[str]
+) -> LabConfig:
+    """The user's configuration with ``changes`` and only the pairs' cells: pure."""
+    matrix = MatrixConfig(kernels=[], include=[cell for _, *pair in names for cell in pair])
+    return config.model_copy(
+        update={**changes, "matrix": matrix, "expect": {"corrupts": list(affected)}}
+    )
+
+
+def of_kernels(config: LabConfig, names: Names, before: Any, after: Any) -> LabConfig:
+    """Two kernels, the same otherwise."""
+    kernels = {BEFORE: before, AFTER: after}
+    affected = [cell for name, cell, _ in names if in_question(name)]
+    return configured(config, names, {"kernels": kernels}, affected)
+
+
+def of_xens(config: LabConfig, names: Names, first: str, before: Any, after: Any) -> LabConfig:
+    """Two hypervisors under the user's kernels, of which the first is affected."""
+    variations = {name: VariationConfig(xen=name) for name in (BEFORE, AFTER)}
+    affected = [cell for name, cell, _ in names if in_question(name) and f"-{first}~" in cell]
+    changes = {"xens": {BEFORE: before, AFTER: after}, "variations": variations}
+    return configured(config, names, changes, affected)
+
+
+def fitted(request: Request) -> list[Fitted]:
+    """The patch made to fit the tree, before anything is built or booted."""
+    if request.patch is None:
+        return []
+    patches = patchmail.read(request.patch)
+    if request.tree is None:  # for Xen: fitted when its source is there
+        return []
+    source = _source(request)
+    if isinstance(source, RevisionSource):
+        tree: Tree = GitTree(source.repository, source.commit, f"{source.origin} at {request.rev}")
+    else:
+        tree = FolderTree(source.path)
+    return patchmail.fit(patches, tree, request.fuzz, request.loose)
+
+
+def _source(request: Request) -> RevisionSource | TreeSource:
+    from lab.kernel.tree import source
+
+    found = source(str(request.tree), request.rev)
+    assert isinstance(found, RevisionSource | TreeSource)
+    return found
+
+
+def subject_of(
+    config: LabConfig, request: Request, names: Names, patches: list[Fitted], folder: RunFolder
+) -> Subject:
+    """Keep the patch as it came and as it is applied, and name what is compared."""
+    if request.images is not None:
+        old, new = (image.resolve() for image in request.images)
+        before, after = KernelConfig(image=old), KernelConfig(image=new, carries="")
+        facts = {"unpatched kernel": str(before.image), "patched kernel": str(after.image)}
+        made = of_kernels(config, names, before, after)
+        return Subject("a kernel with a change", made, names, (), facts)
+    assert request.patch is not None
+    strict = _kept(request.patch, patches, folder)
+    title = next((p.subject for p in patchmail.read(request.patch) if p.subject), "")
+    title = title or request.patch.name
+    facts = {"patch": str(request.patch)}
+    notes = tuple(note for one in patches for note in one.notes)
+    if request.xen is not None:
+        entry = _xen_source(request.xen, request.rev)
+        facts["Xen"] = request.xen + (f" at {request.rev}" if request.rev else "")
+        made = of_xens(
+            config, names, request.kernels[0], XenConfig.model_validate(entry),
+            XenConfig.model_validate({**entry, "patches": [request.patch.resolve()]}),
+        )  # fmt: skip
+        return Subject(title, made, names, notes, facts)
+    source = _source(request)
+    # The commit, not the branch: it may move while we are at it.
+    commit = source.commit if isinstance(source, RevisionSource) else None
+    place = request.tree if commit else str(Path(str(request.tree)).resolve())
+    entry = {"tree": place, "rev": commit}
+    facts["tree"] = f"{place}" + (f" at {request.rev or 'HEAD'} ({commit})" if commit else "")
+    facts["patch as applied, sha256"] = sha256_of(*(path.read_bytes() for path in strict))
+    made = of_kernels(
+        config, names, KernelConfig.model_validate(entry),
+        KernelConfig.model_validate({**entry, "patches": strict, "carries": ""}),
+    )  # fmt: skip
+    return Subject(title, made, names, notes, facts)
+
+
+def _kept(patch: Path, fitted: list[Fitted], folder: RunFolder) -> list[Path]:
+    """The patch as it came, and the strict ones that are applied."""
+    kept = folder.path / "patch"
+    came = kept / "as-it-came"
+    if patch.is_dir():
+        shutil.copytree(patch, came)
+    else:
+        came.mkdir(parents=True)
+        shutil.copy(patch, came)
+    strict = []
+    for number, one in enumerate(fitted, 1):
+        strict.append(kept / f"{number:04d}.patch")
+        write_atomic(strict[-1], one.text.encode(errors="surrogateescape"))
+    return strict
+
+
+def _xen_source(given: str, rev: str | None) -> dict[str, Any]:
+    if "/" in given or Path(given).is_dir():
+        return {"tree": Path(given).resolve(), "rev": rev}
+    return {"source": given}
+
+
+def names_of(request: Request, config: LabConfig) -> list[tuple[str, str, str]]:
+    """Each pair once; among them one in which the bug can be."""
+    kinds = list(dict.fromkeys(request.kinds or GUEST_KINDS))
+    for kind in kinds:
+        guest, _, variation = kind.partition("~")
+        if guest not in GUEST_KINDS:
+            raise UserError(f"--cell {kind!r}: should be KIND or KIND~VARIATION, KIND one of "
+                            f"{', '.join(GUEST_KINDS)}")  # fmt: skip
+        if variation and (variation not in config.variations or request.xen):
+            raise UserError(f"--cell {kind!r}: {variation!r} is not under 'variations:'")
+    if not any(in_question(kind) for kind in kinds):
+        raise UserError("--cell: one of them should be pv or dom0: nothing else can corrupt")
+    if request.xen is not None and (request.fuzz or request.loose):
+        raise UserError(
+            "--fuzz and --ignore-whitespace are for a kernel's patch: one to Xen must fit"
+        )
+    if request.xen is None:
+        return [(kind, *_kernel_ids(kind)) for kind in kinds]
+    unknown = [name for name in request.kernels if name not in config.kernels]
+    if unknown or not request.kernels:
+        raise UserError(f"--kernel {' '.join(unknown)}: should be names under 'kernels:' "
+                        f"({', '.join(config.kernels)}), the affected one first")  # fmt: skip
+    return [
+        (f"{kind}-{kernel}", cell_id(kind, kernel, BEFORE), cell_id(kind, kernel, AFTER))
+        for kernel in request.kernels
+        for kind in kinds
+        if kind != "native"
+    ]
+
+
+def _kernel_ids(kind: str) -> tuple[str, str]:
+    guest, _, variation = kind.partition("~")
+    suffix = (variation,) if variation else ()
+    return cell_id(guest, BEFORE, *suffix), cell_id(guest, AFTER, *suffix)
