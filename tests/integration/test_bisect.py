@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from lab.system.files import PROJECT
-from tests.integration.bisecthistory import History, history
+from tests.helpers.bisecthistory import History, history
 
 pytestmark = pytest.mark.boots
 LAB = [sys.executable, "-m", "lab"]

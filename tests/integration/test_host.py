@@ -29,7 +29,7 @@ expect: {corrupts: ["pv-*"]}
 def probe(name: str) -> list[str]:
     """Lines that hostprobe.py prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.hostprobe", name],
+        [sys.executable, "-m", "tests.helpers.hostprobe", name],
         cwd=PROJECT, capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

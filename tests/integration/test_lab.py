@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from lab.system.files import PROJECT
-from tests.test_texts import bz_image
+from tests.report.test_texts import bz_image
 
 pytestmark = pytest.mark.boots
 LAB = [sys.executable, "-m", "lab"]

@@ -15,7 +15,7 @@ from lab.errors import UserError
 from lab.patch import mail as patchmail
 from lab.patch.fit import FolderTree, GitTree
 
-HERE = Path(__file__).parent / "patches"
+HERE = Path(__file__).parents[1] / "patches"
 SEED = HERE / "xen-devel-cr0-ts.txt"
 TRAPS = "arch/x86/kernel/traps.c"
 

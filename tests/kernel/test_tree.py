@@ -13,7 +13,7 @@ from lab.kernel.build import BuildFailed, BuildSpec, build
 from lab.kernel.source import RevisionSource, series
 from lab.kernel.tree import chosen_compiler, source, tree_kernel
 from lab.kernel.worktree import Mend, Worktree
-from tests.test_kernelbuild import MAKEFILE
+from tests.kernel.test_build import MAKEFILE
 
 GIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1] / "consoles"
 
 
 def record(seq: int, type_: str, **fields: object) -> bytes:

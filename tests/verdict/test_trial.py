@@ -10,7 +10,7 @@ import pytest
 from lab.evidence.run import TrialFolder
 from lab.verdict.severity import Verdict
 from lab.verdict.trial import Ending, TrialFacts, TrialVerdict, judge
-from tests.consoles import FOLDER, console, record
+from tests.helpers.consoles import FOLDER, console, record
 
 FACTS = TrialFacts(
     cell="pv-x", trial=1, nonce="cafe", guest="pv", kernel="x", min_windows=100, min_checks=100

@@ -29,7 +29,7 @@ from lab.trial.trial import Assignment
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.trial import Ending
-from tests.consoles import console
+from tests.helpers.consoles import console
 
 CONFIG = """
 kernels: {old: {image: old.bzImage}}

@@ -31,7 +31,7 @@ from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.trial import TrialVerdict
 
-SEED = Path(__file__).parent / "patches" / "xen-devel-cr0-ts.txt"
+SEED = Path(__file__).parents[1] / "patches" / "xen-devel-cr0-ts.txt"
 CLEAN, VACUOUS, CRASHED = Verdict.CLEAN, Verdict.VACUOUS, Verdict.CRASHED
 CORRUPTS, LAB_ERROR = Verdict.CORRUPTS, Verdict.LAB_ERROR
 TEXT = "kernels: {other: {control: bad}}\nvariations: {2vcpu: {vcpus: 2}}\n"

@@ -10,7 +10,7 @@ import pytest
 from lab.bisect.marks import Question
 from lab.bisect.series import SeriesKernels, ends, entries, history, is_series, version_key
 from lab.errors import LabError, UserError
-from tests.bisects import FakeLab, bisect_of, line
+from tests.helpers.bisects import FakeLab, bisect_of, line
 
 
 def image(path: Path, version: str, state: str) -> None:

@@ -21,7 +21,7 @@ from lab.errors import LabError, UserError
 from lab.evidence.run import RunFolder
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
-from tests.bisects import MISS, Bench, bench, commit, git, line
+from tests.helpers.bisects import MISS, Bench, bench, commit, git, line
 
 STORY = "good broken good bad crash eager bad good good"
 

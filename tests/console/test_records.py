@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.console.records import parse
-from tests.consoles import record
+from tests.helpers.consoles import record
 
 
 def test_records_between_kernel_noise() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from lab.console.watch import DEATH_GRACE, SILENCE, Glance, Watch
 from lab.system.deadline import Deadline
-from tests.consoles import console
+from tests.helpers.consoles import console
 
 
 class Clock:

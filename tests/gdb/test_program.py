@@ -19,7 +19,7 @@ from lab.system.files import PROJECT
 from lab.trace import elf as capsulesymbols
 from lab.trace.event import Trace, trace_from
 
-TRACE = Path(__file__).parent / "traces" / "control.json"
+TRACE = Path(__file__).parents[1] / "traces" / "control.json"
 
 
 def dom0() -> Trace:

@@ -17,7 +17,7 @@ from lab.trace.event import Owner, Trace, owner, trace_from
 from lab.trace.story import story
 from lab.trace.tracer import pid_place
 
-TRACES = Path(__file__).parent / "traces"
+TRACES = Path(__file__).parents[1] / "traces"
 
 
 def sides() -> list[Trace]:
