@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.config.lab import GUEST_KINDS
+from lab.config.kinds import GUEST_KINDS
 from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
 from lab.qemu import accelerator as accel

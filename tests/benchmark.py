@@ -15,12 +15,15 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from lab.config.cells import cells, select
-from lab.config.lab import load
+from lab.config.load import load
 from lab.supplies.gather import Supplies, gather
 from lab.system.files import PROJECT, cache_dir
-from lab.trial.trial import OwnMachine, assignment, trial_facts
+from lab.trial.assignment import gather_facts, make_assignment
+from lab.trial.job import Job
+from lab.trial.machine import OwnMachine
 from lab.verdict.stopping import Asked
 
 CONFIG = PROJECT / "lab.yaml"
@@ -84,8 +87,10 @@ def plain_boot(supplies: Supplies) -> float:
     """From QEMU's start to the first words of /init, with nothing of the lab running."""
     config = load(CONFIG)
     (cell,) = select(cells(config), [DOM0])[:1]
-    facts = trial_facts(cell, 1, config)
-    task = assignment(cell, config, supplies, facts, Asked(0, 1))
+    facts = gather_facts(cell, 1, config)
+    nothing: Any = None
+    job = Job(config, supplies, nothing, nothing, nothing)
+    task = make_assignment(job, cell, facts, Asked(0, 1))
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
         console = Path(folder) / "console.log"
         console.touch()

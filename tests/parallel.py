@@ -15,17 +15,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from lab.config.cells import Cell, cells, select
-from lab.config.lab import LabConfig, load
+from lab.config.lab import LabConfig
+from lab.config.load import load
 from lab.report.board import Board
 from lab.supplies.gather import Supplies, gather
 from lab.system.files import PROJECT
 from lab.system.process import cores
-from lab.trial.trial import OwnMachine, assignment, trial_facts
+from lab.trial.assignment import gather_facts, make_assignment
+from lab.trial.job import Job
+from lab.trial.machine import OwnMachine
+from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.stopping import Asked
-from lab.verdict.trial import TrialVerdict, judge
+from lab.verdict.trial import judge
 
 Boot = tuple[float, TrialVerdict]  # wall seconds, and what it showed
 
@@ -51,8 +56,9 @@ class Figures:
 
 def boot(cell: Cell, number: int, config: LabConfig, supplies: Supplies, asked: Asked) -> Boot:
     """One boot, judged as a run would judge it; a fault of the lab ends the measurement."""
-    facts = trial_facts(cell, number, config)
-    task = assignment(cell, config, supplies, facts, asked)
+    facts = gather_facts(cell, number, config)
+    nothing: Any = None
+    task = make_assignment(Job(config, supplies, nothing, nothing, nothing), cell, facts, asked)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lab-parallel-") as folder:
         console = Path(folder) / "console.log"

@@ -10,8 +10,9 @@ from lab import __version__
 from lab.bisect import repo as bisectgit
 from lab.bisect import report as bisectreport
 from lab.bisect import series as bisectseries
-from lab.bisect.course import Answer, Bisect
-from lab.bisect.journal import ORDER, Journal, Order
+from lab.bisect.bench import Bench
+from lab.bisect.course import Bisect
+from lab.bisect.journal import ORDER, Answer, Journal, Order
 from lab.bisect.kernels import BuildSettings, CommitFailed, Kernels, TreeKernels
 from lab.bisect.marks import Mark, Question, mark_of, wrong
 from lab.bisect.repo import BisectRepo
@@ -21,7 +22,8 @@ from lab.config.lab import LabConfig
 from lab.errors import LabError, UserError
 from lab.evidence.run import FORMAT, RunFolder
 from lab.report.terminal import Terminal
-from lab.run import command as session
+from lab.run import host
+from lab.run.experiment import run_experiment
 from lab.system.files import short
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
@@ -146,9 +148,9 @@ def _go(order: Order, journal: Journal, config: LabConfig, kind: Kind, keep_host
     sessions = Sessions(
         config, kind, _experiment(order.repeat, False), own_controls(config, kind)
     )  # fmt: skip
-    work = Bisect(order, journal, repo, kernels, sessions, terminal.say, _Progress(terminal))
+    bench = Bench(order, journal, repo, kernels, sessions, terminal.say, _Progress(terminal))
     try:
-        answer = work.run()
+        answer = Bisect(bench).run()
     except KeyboardInterrupt:
         terminal.say(f"interrupted; go on with: lab bisect --resume {short(journal.path)}")
         return 130
@@ -158,28 +160,28 @@ def _go(order: Order, journal: Journal, config: LabConfig, kind: Kind, keep_host
         return Verdict.LAB_ERROR.exit_code
     finally:
         if kind.guest in ("pv", "pvh", "hvm") and config.host.kind == "nested" and not keep_host:
-            session.host_stop(config)
-    _closing(work, answer, terminal)
+            host.stop(config)
+    _closing(bench, answer, terminal)
     return _CODES[answer.status]
 
 
-def _closing(work: Bisect, answer: Answer, terminal: Terminal) -> None:
+def _closing(bench: Bench, answer: Answer, terminal: Terminal) -> None:
     terminal.say("")
     if answer.culprit:
-        found = f"first {work.order.question.new_term} commit: {answer.culprit}"
-        work.write_log(found)
-        if not work.order.prebuilt:
-            terminal.say(work.repo.summary(answer.culprit).rstrip())
+        found = f"first {bench.order.question.new_term} commit: {answer.culprit}"
+        bench.write_log(found)
+        if not bench.order.prebuilt:
+            terminal.say(bench.repo.summary(answer.culprit).rstrip())
             terminal.say("")
     for commit in answer.among:
-        terminal.say(f"  could be  {work.named(commit)}")
-    terminal.say(bisectreport.headline(work.order, answer))
-    if work.steps:
-        terminal.say(f"all marks right with probability {bisectreport.sure(wrong(work.steps))}")
-    terminal.say(f"evidence  {short(work.journal.path)}/summary.md")
-    if not work.order.prebuilt:
-        terminal.say(f"git       git bisect replay {short(work.journal.path)}/bisect.log")
-    terminal.say(f"again     {work.order.repeat}")
+        terminal.say(f"  could be  {bench.named(commit)}")
+    terminal.say(bisectreport.headline(bench.order, answer))
+    if bench.steps:
+        terminal.say(f"all marks right with probability {bisectreport.sure(wrong(bench.steps))}")
+    terminal.say(f"evidence  {short(bench.journal.path)}/summary.md")
+    if not bench.order.prebuilt:
+        terminal.say(f"git       git bisect replay {short(bench.journal.path)}/bisect.log")
+    terminal.say(f"again     {bench.order.repeat}")
 
 
 def _settings(order: Order) -> BuildSettings:
@@ -189,7 +191,7 @@ def _settings(order: Order) -> BuildSettings:
 def _experiment(repeat: str, loud: bool) -> Experiment:
     def run(config: LabConfig, chosen: list[Cell], folder: RunFolder) -> list[CellVerdict]:
         terminal = Terminal() if loud else Terminal.board_only()
-        return session.experiment(config, chosen, folder, terminal, True, repeat)
+        return run_experiment(config, chosen, folder, terminal, True, repeat)
 
     return run
 

@@ -10,27 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lab.bisect.journal import Round
+from lab.bisect import report
+from lab.bisect.bench import Bench
+from lab.bisect.journal import Answer, Round
 from lab.bisect.kernels import CommitFailed
 from lab.bisect.session import Control
 from lab.system.files import write_atomic
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
-if TYPE_CHECKING:
-    from lab.bisect.course import Answer, Bisect
-
 ROUNDS = 3
 Judge = Callable[[dict[str, CellVerdict], Control], tuple[bool, str]]
 
 
 class Confirmation:
-    """For one bisect's answer."""
+    """For the answer of one bisect."""
 
-    def __init__(self, bisect: Bisect) -> None:
-        self._bisect = bisect
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
 
     def confirm(self, answer: Answer) -> Answer:
         """The answer as confirmed, or as suspected with every reason."""
@@ -42,19 +40,19 @@ class Confirmation:
 
     def _pairs(self, answer: Answer) -> list[str]:
         """Three times culprit and parent; what did not come out as it should."""
-        bisect = self._bisect
-        fix = bisect.order.question.find_fix
+        bench = self._bench
+        fix = bench.order.question.find_fix
         corrupting = answer.parent if fix else answer.culprit
         clean = answer.culprit if fix else answer.parent
         images: dict[str, Path] = {}
         for commit in (answer.culprit, answer.parent):
-            folder = bisect.journal.evidence("confirm-1")
+            folder = bench.journal.evidence("confirm-1")
             try:
-                built = bisect.build(commit, folder, f"build-{bisect.kernels.label(commit)}")
+                built = bench.build(commit, folder, f"build-{bench.kernels.label(commit)}")
             except CommitFailed as error:
                 which = "parent" if commit == answer.parent else "culprit"
                 return [f"the {which} does not build: {error}"]
-            images[bisect.kernels.label(commit)] = built.image
+            images[bench.kernels.label(commit)] = built.image
         failed = []
         for number in range(1, ROUNDS + 1):
             round_ = self._pair(f"confirm-{number}", images, corrupting, clean)
@@ -63,7 +61,7 @@ class Confirmation:
         return failed
 
     def _pair(self, name: str, images: dict[str, Path], corrupting: str, clean: str) -> Round:
-        label = self._bisect.kernels.label
+        label = self._bench.kernels.label
 
         def judged(found: dict[str, CellVerdict], control: Control) -> tuple[bool, str]:
             bad, good = found[label(corrupting)], found[label(clean)]
@@ -74,27 +72,27 @@ class Confirmation:
 
     def _change(self, answer: Answer) -> list[str]:
         """The culprit's change alone, on the bad end, where it applies and builds at all."""
-        bisect = self._bisect
-        question = bisect.order.question
-        if not bisect.kernels.reverts:
+        bench = self._bench
+        question = bench.order.question
+        if not bench.kernels.reverts:
             return []
         what = "put onto" if question.find_fix else "taken back on"
         name = "confirm-change"
-        patch = bisect.repo.changed(question.bad, answer.culprit, reverse=not question.find_fix)
+        patch = bench.repo.changed(question.bad, answer.culprit, reverse=not question.find_fix)
         if patch is None:
             says = f"the change does not apply cleanly when {what} the bad end: left out"
-            bisect.say(f"  {says}")
+            bench.say(f"  {says}")
             self._keep(Round(name, "", True, says))
             return []
-        folder = bisect.journal.evidence(name)
+        folder = bench.journal.evidence(name)
         file = folder.path / "change.patch"
         if not file.is_file():
             write_atomic(file, patch)
         try:
-            image = bisect.build(question.bad, folder, "build", (file,)).image
+            image = bench.build(question.bad, folder, "build", (file,)).image
         except CommitFailed as error:
             says = f"the change, {what} the bad end, does not build: {error}"
-            self._keep(Round(name, bisect.journal.relative(folder), False, says))
+            self._keep(Round(name, bench.journal.relative(folder), False, says))
             return [says]
 
         def judged(found: dict[str, CellVerdict], _control: Control) -> tuple[bool, str]:
@@ -108,26 +106,26 @@ class Confirmation:
     def _round(
         self, name: str, title: str, images: dict[str, Path], judged: Judge, clean: str
     ) -> Round:
-        bisect = self._bisect
-        done = bisect.journal.outcome(name)
+        bench = self._bench
+        done = bench.journal.outcome(name)
         if done:
             return Round(**done[0])
-        bisect.say(f"{name}: {title}, fresh boots")
-        folder = bisect.journal.evidence(name)
-        control = bisect.control()
-        found = bisect.beside(name, images, control, folder)
+        bench.say(f"{name}: {title}, fresh boots")
+        folder = bench.journal.evidence(name)
+        control = bench.control()
+        found = bench.beside(name, images, control, folder)
         ok, says = judged(found, control)
         seconds = folder.timings().get("all cells", 0.0)
         made = Round(
-            name, bisect.journal.relative(folder), ok, says, seconds, found[clean].miss or 0.0
+            name, bench.journal.relative(folder), ok, says, seconds, found[clean].miss or 0.0
         )
         self._keep(made)
-        bisect.say(f"  {'as expected' if ok else 'NOT as expected'}: {says}")
+        bench.say(f"  {'as expected' if ok else 'NOT as expected'}: {says}")
         return made
 
     def _keep(self, round_: Round) -> None:
-        self._bisect.journal.done(round_.name, [asdict(round_)])
-        self._bisect.report(None)
+        self._bench.journal.done(round_.name, [asdict(round_)])
+        report.write(self._bench, None)
 
 
 def _corrupted_now(cell: CellVerdict, control: Control) -> bool:

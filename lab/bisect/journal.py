@@ -60,6 +60,18 @@ class Round:
     miss: float = 0.0
 
 
+@dataclass(frozen=True)
+class Answer:
+    """``status``: confirmed, suspected, undecided (only skipped commits are left), not proved."""
+
+    status: str
+    culprit: str = ""
+    parent: str = ""
+    why: tuple[str, ...] = ()
+    among: tuple[str, ...] = ()  # undecided: the commits that it could be
+    name: str = ""  # of a prebuilt kernel, whose commit is of our making
+
+
 class Journal:
     """The bisect's folder; ``steps`` and ``rounds`` in the order in which they were done."""
 

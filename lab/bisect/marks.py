@@ -7,17 +7,12 @@ told (``git bisect replay``), the same way in a bisect that was killed and in on
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
 from lab.verdict.severity import Verdict
-
-# An already built commit is taken instead of git's choice when it tells at least this share of
-# what git's choice would tell (in bits).
-NEARLY_AS_GOOD = 0.75
 
 
 class Mark(Enum):
@@ -137,58 +132,3 @@ def wrong(steps: Iterable[Step]) -> float:
     """The chance at most that some mark is wrong: 1 minus the product of the steps' (1 - miss)."""
     total = math.fsum(math.log1p(-min(step.miss, 1 - 1e-12)) for step in steps)
     return -math.expm1(total)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A commit that may be tested next. ``halves``: commits that its mark would rule out at
-    least, of ``of`` that are in question (git's dist and all).
-    """
-
-    commit: str
-    halves: int
-    of: int
-
-    @property
-    def bits(self) -> float:
-        """How much a mark is expected to tell: 1 for an exact half."""
-        share = self.halves / self.of if self.of else 0.0
-        if not 0 < share < 1:
-            return 0.0
-        return -share * math.log2(share) - (1 - share) * math.log2(1 - share)
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Seconds of a step, as this bisect has seen them."""
-
-    build: float
-    trials: float
-
-
-def choose(gits: str, candidates: Sequence[Candidate], built: set[str], costs: Costs) -> str:
-    """The choice of git, or an already built commit that is nearly as good and cheaper."""
-    own = next((c for c in candidates if c.commit == gits), None)
-    if own is None or gits in built or own.bits == 0:
-        return gits
-    best = max((c for c in candidates if c.commit in built), key=lambda c: c.bits, default=None)
-    if best is None or best.bits < NEARLY_AS_GOOD * own.bits:
-        return gits
-    trials = max(costs.trials, 1e-9)
-    return best.commit if best.bits / trials > own.bits / (costs.build + trials) else gits
-
-
-def costs(steps: Sequence[Step]) -> Costs:
-    """Medians of what this bisect's steps took; builds that were there already are left out."""
-    builds = sorted(step.build_seconds for step in steps if step.build_seconds > 0)
-    trials = sorted(step.seconds for step in steps if step.seconds > 0)
-    return Costs(_median(builds), _median(trials))
-
-
-def _median(values: Sequence[float]) -> float:
-    return values[len(values) // 2] if values else 0.0
-
-
-def repeat_words(words: Sequence[str]) -> str:
-    """A command as one types it."""
-    return shlex.join(words)

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.bisect.marks import Candidate, Question
+from lab.bisect.choice import Candidate
+from lab.bisect.marks import Question
 from lab.errors import LabError, UserError
 
 _FOUND = re.compile(r"^([0-9a-f]{40,64}) is the first \S+ commit", re.MULTILINE)

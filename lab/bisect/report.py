@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from lab.bisect.journal import Order, Round
+from lab.bisect.bench import Bench
+from lab.bisect.journal import Answer, Order, Round
 from lab.bisect.marks import Mark, Step, wrong
 from lab.report import junit as report
-
-if TYPE_CHECKING:
-    from lab.bisect.course import Answer, Bisect
+from lab.report.markdown import escape
 
 
-def write(bisect: Bisect, answer: Answer | None) -> None:
+def write(bench: Bench, answer: Answer | None) -> None:
     """Both files; ``answer`` None while the bisect is under way."""
-    rounds = bisect.journal.rounds()
+    rounds = bench.journal.rounds()
     culprit = ""
     if answer and answer.culprit:
-        ours = bisect.order.prebuilt  # a commit that was made for a kernel: its name says it all
-        show = bisect.named if ours else bisect.repo.summary
+        ours = bench.order.prebuilt  # a commit that was made for a kernel: its name says it all
+        show = bench.named if ours else bench.repo.summary
         culprit = show(answer.culprit)
-    named = [bisect.named(commit) for commit in answer.among] if answer else []
-    text = summary(bisect.order, bisect.steps, rounds, answer, culprit, named)
-    bisect.journal.folder.write_text("summary.md", text)
-    cases = junit_cases(bisect.order, bisect.steps, rounds, answer)
-    bisect.journal.folder.write_text("junit.xml", report.junit("lab-bisect", [], cases))
+    named = [bench.named(commit) for commit in answer.among] if answer else []
+    text = summary(bench.order, bench.steps, rounds, answer, culprit, named)
+    bench.journal.folder.write_text("summary.md", text)
+    cases = junit_cases(bench.order, bench.steps, rounds, answer)
+    bench.journal.folder.write_text("junit.xml", report.junit("lab-bisect", [], cases))
 
 
 def sure(chance: float) -> str:
@@ -116,7 +115,7 @@ def _seconds(seconds: float) -> str:
 
 
 def _plain(text: str) -> str:
-    return report.escaped(text)
+    return escape(text)
 
 
 def junit_cases(

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from lab.config.cells import PLAIN, Cell, cell_id, cells
 from lab.config.kernel import KernelConfig
-from lab.config.lab import GUEST_KINDS, GuestKind, LabConfig, MatrixConfig
+from lab.config.kinds import GUEST_KINDS, GuestKind
+from lab.config.lab import LabConfig, MatrixConfig
 from lab.errors import LabError, UserError
 from lab.evidence.run import RunFolder
 from lab.verdict.cell import CellVerdict

@@ -49,7 +49,7 @@ def bisect(
     Exits 0 when the answer is confirmed, 3 when there is none or it is only suspected.
     """
     from lab.bisect import command as bisectsession
-    from lab.config.lab import load
+    from lab.config.load import load
     from lab.errors import UserError
 
     if resume is not None:
@@ -80,7 +80,7 @@ def bisect_step(
     With --find-fix 0 is broken (old) and 1 is fixed (new). Whatever else goes wrong aborts.
     """
     from lab.bisect import command as bisectsession
-    from lab.config.lab import load
+    from lab.config.load import load
 
     found = bisectsession.step(tree, cell, find_fix, load(config), args, compiler, _repeat())
     raise typer.Exit(found)

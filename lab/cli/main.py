@@ -70,7 +70,7 @@ def run(
             raise UserError("--resume takes its cells and settings from the run: give no others")
         raise typer.Exit(session.resume(resume, keep_host))
     if plan is not None:
-        from lab.config.lab import plan_file
+        from lab.config.load import plan_file
 
         config = plan_file(plan)
     loaded = _load(config, trials, seconds)
@@ -144,7 +144,7 @@ def schema() -> None:
     """Print the JSON schema of lab.yaml, for editors."""
     import json
 
-    from lab.config.lab import json_schema
+    from lab.config.load import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=1))
 
@@ -152,29 +152,29 @@ def schema() -> None:
 @host_app.command("start")
 def host_start(config: ConfigOption = DEFAULT) -> None:
     """Boot the nested Xen host and leave it running; runs will use it."""
-    from lab.run import command as session
+    from lab.run import host
 
-    session.host_start(_load(config))
+    host.start(_load(config))
 
 
 @host_app.command("stop")
 def host_stop(config: ConfigOption = DEFAULT) -> None:
     """Stop the nested Xen host, also one that a killed controller left."""
-    from lab.run import command as session
+    from lab.run import host
 
-    session.host_stop(_load(config))
+    host.stop(_load(config))
 
 
 @host_app.command("status")
 def host_status(config: ConfigOption = DEFAULT) -> None:
     """Say whether the host runs and answers."""
-    from lab.run import command as session
+    from lab.run import host
 
-    raise typer.Exit(session.host_status(_load(config)))
+    raise typer.Exit(host.status(_load(config)))
 
 
 def _load(config: Path, trials: int | None = None, seconds: int | None = None) -> LabConfig:
-    from lab.config.lab import load
+    from lab.config.load import load
 
     loaded = load(config)
     if trials is not None:

@@ -35,7 +35,7 @@ def capsule(
     ] = None,
 ) -> None:
     """Search for a deterministic boot in which a cell corrupts, and keep it as one file."""
-    from lab.config.lab import load
+    from lab.config.load import load
     from lab.replay import command as replaysession
 
     raise typer.Exit(replaysession.capsule(load(config), cell, seeds, _shifts(shifts), output))

@@ -32,7 +32,7 @@ def search(
     Exits 0 with settings that are better than those in use, or with these where none is;
     3 when nothing corrupted, so that nothing was learnt.
     """
-    from lab.config.lab import load
+    from lab.config.load import load
     from lab.errors import UserError
     from lab.search import command as searchsession
     from lab.search.course import Plan

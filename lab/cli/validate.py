@@ -59,9 +59,9 @@ def validate(
     import shlex
     import sys
 
-    from lab.config.lab import load
+    from lab.config.load import load
     from lab.errors import UserError
-    from lab.validate import course as module
+    from lab.validate import command as module
     from lab.validate import request as validateplan
 
     if resume is not None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from lab.config.lab import GUEST_KINDS, Expectation, GuestKind, LabConfig, Settings
+from lab.config.kinds import GUEST_KINDS, Expectation, GuestKind
+from lab.config.lab import LabConfig
+from lab.config.stress import Settings
 from lab.errors import UserError
 
 PLAIN = "plain"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Annotated
 
@@ -23,3 +24,10 @@ def check_args(value: str) -> str:
     if not _ARGS.fullmatch(value):
         raise ValueError("boot arguments may hold letters, digits and _.,:=/+@- only, on one line")
     return value
+
+
+def unknown(key: str, known: tuple[str, ...]) -> str:
+    """What to say of a key that is not known, with the nearest known one."""
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+    return f"unknown key {key!r}; {hint}"

@@ -20,6 +20,20 @@ SILENCE = 90.0
 
 
 @dataclass(frozen=True)
+class Ending:
+    """How the guest's run ended (ended.json). ``how`` is one of
+
+    ``finished`` (its last record was seen), ``exited`` (the machine stopped by itself),
+    ``deadline`` (it was stopped by us), ``interrupted`` (by a person), ``lab_error``.
+    """
+
+    how: str
+    detail: str = ""
+    seconds: float = 0.0
+    boot_seconds: float | None = None  # wall time from power-on to the program's first record
+
+
+@dataclass(frozen=True)
 class Glance:
     """What a look at a console shows while it grows."""
 

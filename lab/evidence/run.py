@@ -6,19 +6,16 @@ so that a run killed at any moment leaves a folder that can be read, verified an
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import shutil
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.console import records
 from lab.errors import LabError, UserError
+from lab.evidence.content import dump, load
+from lab.evidence.trial import TrialFolder
 from lab.system.files import PROJECT, sha256, write_atomic
-from lab.verdict.trial import Ending, TrialFacts, TrialVerdict
 
 FORMAT = 1
 RESULTS = PROJECT / "results"
@@ -26,62 +23,6 @@ RESULTS = PROJECT / "results"
 _CHANGING = {
     "hashes.json", "junit.xml", "summary.md", "summary.json", "manifest.json", "claims.txt",
 }  # fmt: skip
-
-
-class TrialFolder:
-    """cells/CELL/N: one trial's evidence."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def number(self) -> int:
-        return int(self.path.name)
-
-    @property
-    def console(self) -> Path:
-        return self.path / "console.log"
-
-    def open(self, facts: TrialFacts, command: dict[str, Any]) -> None:
-        """Before the boot: what will be tried, exactly."""
-        # Whole or absent: a trial's folder without its facts could not be read again.
-        scratch = self.path.with_name(f".{self.path.name}.opening")
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        write_atomic(scratch / "trial.json", _json(asdict(facts)))
-        write_atomic(scratch / "command.json", _json(command))
-        scratch.rename(self.path)
-
-    def ended(self, ending: Ending) -> None:
-        self._write("ended.json", asdict(ending))
-
-    def judged(self, verdict: TrialVerdict) -> None:
-        """The records as JSON lines, and the verdict; last, so its presence means done."""
-        lines = [json.dumps(r.as_json()) for r in records.parse(self.read_console()).records]
-        write_atomic(self.path / "records.jsonl", "".join(f"{line}\n" for line in lines))
-        self._write("verdict.json", verdict.as_json())
-
-    def read_console(self) -> bytes:
-        return self.console.read_bytes() if self.console.is_file() else b""
-
-    def facts(self) -> TrialFacts:
-        return TrialFacts(**_load(self.path / "trial.json"))
-
-    def ending(self) -> Ending | None:
-        path = self.path / "ended.json"
-        return Ending(**_load(path)) if path.is_file() else None
-
-    def verdict(self) -> dict[str, Any] | None:
-        """The stored verdict as JSON; None when the trial was cut off before it."""
-        path = self.path / "verdict.json"
-        return _load(path) if path.is_file() else None
-
-    def discard(self) -> None:
-        """Remove what a killed controller left of a boot, to boot it again."""
-        shutil.rmtree(self.path)
-
-    def _write(self, name: str, content: dict[str, Any]) -> None:
-        write_atomic(self.path / name, _json(content))
 
 
 class RunFolder:
@@ -139,27 +80,27 @@ class RunFolder:
         return max((trial.number for trial in self.trials(cell)), default=0)
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        write_atomic(self.path / name, _json(content))
+        write_atomic(self.path / name, dump(content))
 
     def write_text(self, name: str, text: str) -> None:
         write_atomic(self.path / name, text)
 
     def manifest(self) -> dict[str, Any]:
-        return _load(self.path / "manifest.json")
+        return load(self.path / "manifest.json")
 
     def read(self, name: str) -> dict[str, Any]:
-        return _load(self.path / name)
+        return load(self.path / name)
 
     def summary(self) -> list[dict[str, Any]]:
         """The cells' outcomes as they were written last; empty when the run never came to it."""
         if not (self.path / "summary.json").is_file():
             return []
-        cells: list[dict[str, Any]] = _load(self.path / "summary.json")["cells"]
+        cells: list[dict[str, Any]] = load(self.path / "summary.json")["cells"]
         return cells
 
     def plan(self) -> list[dict[str, Any]]:
         """The cells of the run, as they were planned."""
-        cells: list[dict[str, Any]] = _load(self.path / "plan.json")["cells"]
+        cells: list[dict[str, Any]] = load(self.path / "plan.json")["cells"]
         return cells
 
     def time(self, what: str, seconds: float) -> None:
@@ -169,7 +110,7 @@ class RunFolder:
     def timings(self) -> dict[str, float]:
         """Seconds of what a run does once: gathering, the host's boot, all cells."""
         path = self.path / "timings.json"
-        return _load(path) if path.is_file() else {}
+        return load(path) if path.is_file() else {}
 
     def seal(self) -> None:
         """Write the hash of every file that will not change any more."""
@@ -188,22 +129,8 @@ class RunFolder:
         path = self.path / "hashes.json"
         if not path.is_file():
             return ["hashes.json is missing: the run was cut off before it was sealed"]
-        then, now = _load(path), self.hashes()
+        then, now = load(path), self.hashes()
         problems = [f"{name}: missing" for name in then if name not in now]
         problems += [f"{name}: added" for name in now if name not in then]
         problems += [f"{n}: changed" for n in then if n in now and then[n] != now[n]]
         return problems
-
-
-def _json(content: dict[str, Any]) -> str:
-    return json.dumps(content, indent=1, sort_keys=False, default=str) + "\n"
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as a run's evidence ({error})") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: should hold a JSON object")
-    return content

@@ -15,8 +15,8 @@ from lab.gdb.program import Session
 from lab.kernel import symbols
 from lab.kernel.symbols import Symbols
 from lab.replay import compare as replay
-from lab.replay.capsule import Capsule, opened
-from lab.replay.command import emulator, located
+from lab.replay.capsule import Capsule, locate, opened
+from lab.replay.compare import find_emulator
 from lab.report.terminal import Terminal
 from lab.trace import command as tracesession
 from lab.trace import elf as capsulesymbols
@@ -76,7 +76,7 @@ def debug(path: Path, wanted: Wanted) -> int:
     """Record, find, stop, hand over; then 0 or 7 by what the console came to, as `lab replay`."""
     program = gdbprogram.found()
     terminal = Terminal()
-    with opened(located(path)) as capsule, tempfile.TemporaryDirectory(prefix="lab-gdb-") as name:
+    with opened(locate(path)) as capsule, tempfile.TemporaryDirectory(prefix="lab-gdb-") as name:
         scratch = Path(name)
         elfs = _elfs(capsule, wanted, scratch)
         terminal.say(f"{capsule.manifest.cell}: {capsule.manifest.shows}")
@@ -123,7 +123,7 @@ def _elfs(capsule: Capsule, wanted: Wanted, scratch: Path) -> _Elfs:
 
 def _recorded(capsule: Capsule, scratch: Path, terminal: Terminal) -> Recording:
     """With the means to go back, if the boot is the capsule's with them too."""
-    boot = capsule.boot(str(emulator().path))
+    boot = capsule.boot(str(find_emulator().path))
     for options in (REWINDABLE, ()):
         folder = scratch / f"recording{len(options)}"
         folder.mkdir()

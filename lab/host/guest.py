@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from lab.config.lab import GuestKind
-from lab.console.watch import Glance, Watch
+from lab.config.kinds import GuestKind
+from lab.console.watch import Ending, Glance, Watch
 from lab.errors import LabError
 from lab.system.answers import sha256
 from lab.system.deadline import Deadline
-from lab.verdict.trial import Ending
 
 if TYPE_CHECKING:  # cells without a Xen host need no ssh
     from lab.host.shell import Shell, Stream

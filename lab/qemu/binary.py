@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.config.lab import GUEST_KINDS, GuestKind
+from lab.config.kinds import GUEST_KINDS, GuestKind
 from lab.errors import LabError, UserError
 from lab.system.answers import remembered
 from lab.system.process import run

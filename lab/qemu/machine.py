@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.console import text as consoletext
-from lab.console.watch import Glance, Watch
+from lab.console.watch import Ending, Glance, Watch
 from lab.qemu import icount as determinism
 from lab.system.deadline import Deadline
-from lab.verdict.trial import Ending
 
 # A PV dom0 dies under QEMU 7.2's SMAP (a #PF in Xen's bounce frame); both kinds get one model.
 TCG_CPU = "max,-smap,-smep"

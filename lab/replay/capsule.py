@@ -26,11 +26,12 @@ from lab.qemu import machine
 from lab.qemu.icount import MAX_SHIFT
 from lab.qemu.identity import Identity
 from lab.qemu.machine import Boot
-from lab.system.files import replacing, sha256
-from lab.verdict.trial import TrialFacts
+from lab.system.files import replacing, sha256, short
+from lab.verdict.facts import TrialFacts
 
 FORMAT = 1
 SUFFIX = ".capsule"
+NAME = "replay.capsule"  # in a trial's folder
 _MANIFEST = "manifest.json"
 _MIB = 1 << 20
 # Members and their largest sizes. vmlinux with full debugging information is the largest by far.
@@ -284,3 +285,14 @@ def _checked(raw: bytes) -> Manifest:
     except (ValueError, TypeError, RecursionError):
         raise _DamagedError(f"{_MANIFEST} does not read as one") from None
     return manifest
+
+
+def locate(path: Path) -> Path:
+    """A capsule's file, also by the folder of a run or trial that holds exactly one."""
+    if not path.is_dir():
+        return path
+    found = sorted({p.resolve() for p in path.rglob(NAME)})
+    if len(found) == 1:
+        return found[0]
+    what = f"{len(found)} capsules, name one of them" if found else "no capsule"
+    raise UserError(f"{path}: holds {what}" + "".join(f"\n  {short(p)}" for p in found[:20]))

@@ -13,17 +13,19 @@ from lab.config.cells import Cell, cells
 from lab.config.lab import LabConfig
 from lab.console.watch import Glance
 from lab.errors import UserError
+from lab.evidence.manifest import make_manifest
 from lab.evidence.run import RunFolder
 from lab.qemu import icount
-from lab.qemu.binary import Qemu, qemu
+from lab.qemu.binary import Qemu
 from lab.qemu.identity import identity
 from lab.replay import compare as replaying
-from lab.replay.capsule import SUFFIX, Capsule, opened
-from lab.replay.hunt import Search, candidates
+from lab.replay.capsule import SUFFIX, Capsule, locate, opened
+from lab.replay.compare import find_emulator
+from lab.replay.hunt import Hunt, candidates
 from lab.report.terminal import Terminal
-from lab.run.command import gathered, manifest
+from lab.supplies.gather import gather_showing
 from lab.system.files import replacing, short
-from lab.trial.trial import CAPSULE
+from lab.trial.job import Job
 from lab.verdict.severity import Verdict
 
 
@@ -34,21 +36,21 @@ def capsule(
     terminal = Terminal()
     config = icount.configured(config, shifts[0])
     cell = _cell(config, wanted)
-    supplies = gathered(config, [cell], terminal, [cell.id])
+    supplies = gather_showing(config, [cell], terminal, [cell.id])
     folder = RunFolder.create()
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(cell)]})
-    folder.write("manifest.json", manifest(supplies, f"lab capsule {wanted}"))
+    folder.write("manifest.json", make_manifest(supplies.provenance(), f"lab capsule {wanted}"))
     terminal.say(
         f"searching up to {seeds * len(shifts)} boots of {wanted}; evidence in {short(folder.path)}"
     )
-    stop = threading.Event()
-    search = Search(config, cell, supplies, folder, terminal.board, stop)
+    job = Job(config, supplies, folder, terminal.board, threading.Event())
+    hunt = Hunt(job, cell)
     try:
         with terminal.progress():
-            found = search.run(candidates(config.stress.seed, seeds, shifts))
+            found = hunt.run(candidates(config.stress.seed, seeds, shifts))
     except KeyboardInterrupt:
-        stop.set()
+        job.stop.set()
         raise
     finally:
         folder.seal()
@@ -64,8 +66,8 @@ def capsule(
 def replay(path: Path) -> int:
     """`lab replay`: 0 identical, 7 not."""
     terminal = Terminal()
-    with opened(located(path)) as capsule:
-        binary = emulator()
+    with opened(locate(path)) as capsule:
+        binary = find_emulator()
         here = identity(binary)
         terminal.say(f"{capsule.manifest.cell}: {capsule.manifest.shows}")
         terminal.say(f"made by {capsule.manifest.qemu.version}")
@@ -85,22 +87,6 @@ def replay(path: Path) -> int:
             shutil.copyfile(console, kept)
             terminal.say(f"  the console of this replay is in {kept}")
             return replaying.DIFFERS
-
-
-def emulator() -> Qemu:
-    """The QEMU that replays: this machine's for emulation."""
-    return qemu("tcg")
-
-
-def located(path: Path) -> Path:
-    """A capsule's file, also by the folder of a run or trial that holds exactly one."""
-    if not path.is_dir():
-        return path
-    found = sorted({p.resolve() for p in path.rglob(CAPSULE)})
-    if len(found) == 1:
-        return found[0]
-    what = f"{len(found)} capsules, name one of them" if found else "no capsule"
-    raise UserError(f"{path}: holds {what}" + "".join(f"\n  {short(p)}" for p in found[:20]))
 
 
 def _cell(config: LabConfig, wanted: str) -> Cell:

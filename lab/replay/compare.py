@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.console import text as consoletext
-from lab.console.watch import Glance
+from lab.console.watch import Ending, Glance
 from lab.errors import LabError
 from lab.qemu import machine
-from lab.qemu.binary import Qemu
+from lab.qemu.binary import Qemu, qemu
 from lab.qemu.identity import Identity
 from lab.replay import capsule as capsules
 from lab.replay.capsule import Capsule
 from lab.system.deadline import Deadline
-from lab.verdict.trial import Ending
 
 IDENTICAL, DIFFERS = 0, 7  # exit codes of `lab replay`; the verdicts' own are 0 and 3 to 6
 # Wall time for a boot of some virtual seconds; the first one took 15 to 60 s on 2 cores.
@@ -114,3 +113,8 @@ def told(parting: Parting, why: list[str]) -> list[str]:
         f"  here     {shown(parting.found)}",
         *(f"  {text}" for text in why),
     ]
+
+
+def find_emulator() -> Qemu:
+    """The QEMU that replays: this machine's for emulation."""
+    return qemu("tcg")

@@ -6,23 +6,21 @@ side by side as there are processors, until one corrupts; that one is a capsule 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.config.cells import Cell
-from lab.config.lab import LabConfig
-from lab.evidence.run import RunFolder
 from lab.qemu import icount
-from lab.report.board import Board
-from lab.supplies.gather import Supplies
+from lab.replay.capsule import NAME
+from lab.replay.machine import ReplayableMachine
 from lab.system.process import cores
-from lab.trial.trial import CAPSULE, OwnMachine, run_trial
+from lab.trial.job import Job
+from lab.trial.trial import run_trial
+from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.stopping import Asked
-from lab.verdict.trial import TrialVerdict
 
 
 @dataclass(frozen=True)
@@ -44,22 +42,18 @@ def candidates(first_seed: int, seeds: int, shifts: list[int]) -> Iterator[Candi
 
 
 @dataclass
-class Search:
-    """The boots of one cell. ``stop`` ends those that are under way."""
+class Hunt:
+    """The boots of one cell. ``job.stop`` ends those that are under way."""
 
-    config: LabConfig
+    job: Job
     cell: Cell
-    supplies: Supplies
-    folder: RunFolder
-    board: Board
-    stop: threading.Event
 
     def run(self, wanted: Iterator[Candidate]) -> Path | None:
         """The first capsule found; None when no candidate corrupts."""
         running: dict[Future[TrialVerdict], Candidate] = {}
         with ThreadPoolExecutor(cores()) as pool:
             try:
-                while not self.stop.is_set():
+                while not self.job.stop.is_set():
                     while len(running) < cores() and (one := next(wanted, None)) is not None:
                         running[pool.submit(self._try, one)] = one
                     if not running:
@@ -70,25 +64,24 @@ class Search:
                         if future.result().verdict is Verdict.CORRUPTS:
                             return self._capsule(candidate)
             finally:
-                self.stop.set()
+                self.job.stop.set()
         return None
 
     def _try(self, one: Candidate) -> TrialVerdict:
-        config = icount.configured(self.config, one.shift)
+        config = icount.configured(self.job.config, one.shift)
         # A trial's seed is the first one's plus its number: so is this one's.
         seed = one.seed - one.number + 1
         stress = config.stress.model_copy(update={"seed": seed})
         config = config.model_copy(update={"stress": stress})
         row = f"seed {one.seed} shift {one.shift}"
-        self.board.add(row)
-        self.board.state(row, "booting")
-        place = OwnMachine(self.supplies, config.xen.args, one.shift)
+        self.job.board.add(row)
+        self.job.board.state(row, "booting")
+        place = ReplayableMachine(self.job.supplies, config.xen.args, one.shift)
         made = run_trial(
-            self.cell, one.number, config, self.supplies, self.folder, place, self.board,
-            self.stop, Asked(stop=1),
-        )  # fmt: skip
-        self.board.done(row, made.verdict, made.reason, None)
+            replace(self.job, config=config), self.cell, one.number, place, Asked(stop=1)
+        )
+        self.job.board.done(row, made.verdict, made.reason, None)
         return made
 
     def _capsule(self, one: Candidate) -> Path:
-        return self.folder.trial(self.cell.id, one.number).path / CAPSULE
+        return self.job.folder.trial(self.cell.id, one.number).path / NAME

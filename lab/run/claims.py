@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from lab.config.lab import LabConfig
 from lab.evidence.run import RunFolder
+from lab.report.claims import write_page
 from lab.report.terminal import Terminal
 from lab.system.files import short
 from lab.verdict.cell import CellVerdict
-from lab.verdict.claims import FAILS, decide, page
+from lab.verdict.claims import FAILS, decide
 
 EXIT_FAILS = 7  # a claim does not hold, although every cell was as it should be
 FILE = "claims.txt"
@@ -28,7 +29,7 @@ def conclude(
         return 0
     outcomes = [decide(name, claim, cells) for name, claim in config.claims.items()]
     width = max(len(name) for name in config.claims)
-    folder.write_text(FILE, page("The claims, tried", facts, outcomes, repeat))
+    folder.write_text(FILE, write_page("The claims, tried", facts, outcomes, repeat))
     terminal.say("")
     for outcome in outcomes:
         terminal.say(f"{outcome.verdict:<13}  {outcome.name:<{width}}  {outcome.claim.says}")

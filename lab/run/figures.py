@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from lab.evidence.run import RunFolder, TrialFolder
+from lab.evidence.run import RunFolder
+from lab.evidence.trial import TrialFolder
+from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.trial import TrialVerdict, judge
+from lab.verdict.trial import judge
 
 
 @dataclass(frozen=True)

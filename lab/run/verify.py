@@ -6,23 +6,12 @@ from pathlib import Path
 
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
+from lab.evidence.rules import hash_rules
 from lab.evidence.run import RunFolder
 from lab.report.terminal import Terminal
-from lab.system.files import PROJECT, sha256_of
 from lab.verdict.cell import CellVerdict, combine, with_controls
 from lab.verdict.severity import Verdict, exit_code
 from lab.verdict.trial import judge
-
-# What a verdict follows from, besides the evidence.
-_RULES = (
-    "console/records", "console/text", "verdict/trial", "verdict/confidence", "verdict/stopping",
-    "verdict/cell", "verdict/severity", "config/cells",
-)  # fmt: skip
-
-
-def rules() -> str:
-    """Which rules this lab judges by: 16 hex digits, kept in a run's manifest.json."""
-    return sha256_of(*[(PROJECT / "lab" / f"{name}.py").read_bytes() for name in _RULES])[:16]
 
 
 def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
@@ -83,7 +72,7 @@ def verify(path: Path) -> int:
 
 def _say_of_other_rules(terminal: Terminal, folders: list[RunFolder]) -> None:
     """Evidence outlives the lab that wrote it: a later one may judge otherwise."""
-    if any(folder.manifest().get("rules") != rules() for folder in folders):
+    if any(folder.manifest().get("rules") != hash_rules() for folder in folders):
         terminal.say(
             "note: another version of the lab wrote this, which judged by other rules: "
             "a verdict that is derived otherwise may be due to that"

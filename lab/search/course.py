@@ -7,24 +7,14 @@ its course depends on nothing but the plan and the trials' evidence.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
-from lab.errors import LabError
-from lab.evidence.run import RunFolder
-from lab.report.board import Board
 from lab.search import halving
 from lab.search.halving import DEFAULT, Boot, Comparison, Round, Settings
-from lab.supplies.gather import Supplies
-from lab.trial.trial import Place, run_trial
-from lab.verdict.severity import Verdict
-from lab.verdict.stopping import Asked
-from lab.verdict.trial import TrialVerdict, judge
 
 RECORD = "search.json"
 
@@ -125,54 +115,3 @@ def shortened(config: LabConfig, plan: Plan) -> LabConfig:
         update={"seconds": plan.seconds, "min_windows": 1, "min_checks": 1, "windows": 0}
     )
     return config.model_copy(update={"stress": stress})
-
-
-@dataclass
-class Machines:
-    """Boots for real; what a folder holds already is not booted again."""
-
-    config: LabConfig
-    cells: list[Cell]
-    supplies: Supplies
-    folder: RunFolder
-    place: Place
-    board: Board
-    at_once: int
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def __call__(self, wanted: Sequence[tuple[int, int]]) -> list[Boot]:
-        with ThreadPoolExecutor(self.at_once) as pool:
-            try:
-                return list(pool.map(lambda one: self._boot(*one), wanted))
-            except BaseException:
-                self.stop.set()
-                raise
-
-    def _boot(self, candidate: int, number: int) -> Boot:
-        cell = self.cells[candidate]
-        verdict = self._earlier(cell, number)
-        if verdict is None:
-            self.board.add(cell.id)
-            self.board.state(cell.id, f"boot {number}")
-            verdict = run_trial(
-                cell, number, self.config, self.supplies, self.folder, self.place, self.board,
-                self.stop, Asked(),
-            )  # fmt: skip
-        if self.stop.is_set():
-            raise KeyboardInterrupt
-        if verdict.verdict in (Verdict.LAB_ERROR, Verdict.CRASHED):
-            raise LabError(f"{cell.id}, boot {number}: {verdict.verdict.value}: {verdict.reason}")
-        return Boot(verdict.windows, verdict.hits, verdict.stressed or float(self._seconds))
-
-    @property
-    def _seconds(self) -> int:
-        return self.config.stress.seconds
-
-    def _earlier(self, cell: Cell, number: int) -> TrialVerdict | None:
-        trial = self.folder.trial(cell.id, number)
-        if not trial.path.exists():
-            return None
-        if trial.verdict() is None:
-            trial.discard()
-            return None
-        return judge(trial.facts(), trial.read_console(), trial.ending())

@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING, Any
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.config.xen import XenConfig
-from lab.errors import UserError
 from lab.kernel import resolve as kernels
 from lab.kernel.resolve import Bootable
-from lab.qemu import icount
 from lab.qemu.accelerator import Accel, accelerator
 from lab.qemu.binary import Qemu, qemu
+from lab.report.terminal import Terminal
 from lab.supplies import program as stress
+from lab.supplies.feasible import (
+    find_impossible_kernels,
+    find_impossible_kinds,
+    find_not_deterministic,
+    find_not_supplied,
+    refuse,
+    refuse_mixed_widths,
+)
 from lab.supplies.ramdisk import ramdisk
 from lab.system.answers import sha256
 from lab.system.files import cache_dir, require_space, sha256_of, write_atomic
@@ -80,8 +87,10 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
     require_space(cache_dir(), _RESULTS_MIB, "a run")
     binary = qemu(config.host.accelerator, lambda state: report("QEMU", state))
     accel = accelerator(binary, config.host.accelerator)
-    impossible = _impossible_kinds(config, cells, binary, accel) | _not_exact(config, cells)
-    impossible |= _not_supplied(config, cells)
+    impossible = find_impossible_kinds(config, cells, binary, accel) | find_not_deterministic(
+        config, cells
+    )
+    impossible |= find_not_supplied(config, cells)
     names = list(dict.fromkeys(cell.kernel for cell in cells if cell.id not in impossible))
     for name in names:
         report(f"kernel {name}", "finding")
@@ -91,9 +100,9 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
         if nested and config.host.kind == "nested":
             image = beside.submit(_image, config, report)
         found = {name: _kernel(config, name, report) for name in names}
-        impossible |= _impossible_kernels([c for c in cells if c.kernel in found], found)
-        _refuse(impossible, exact)
-        _refuse_mixed_widths(config, found)
+        impossible |= find_impossible_kernels([c for c in cells if c.kernel in found], found)
+        refuse(impossible, exact)
+        refuse_mixed_widths(config, found)
         program = stress.program(config.stress.arch)
         return Supplies(
             binary, accel, program, _ramdisk(program), found,
@@ -104,13 +113,14 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
         )  # fmt: skip
 
 
-def _refuse_mixed_widths(config: LabConfig, found: dict[str, Bootable]) -> None:
-    for name, bootable in found.items():
-        if bootable.image.bits == 32 and config.stress.arch == 64:
-            raise UserError(
-                f"kernels.{name}: is a 32-bit kernel, which cannot run the 64-bit stress program: "
-                "set stress.arch to 32"
-            )
+def gather_showing(
+    config: LabConfig, cells: list[Cell], terminal: Terminal, exact: list[str]
+) -> Supplies:
+    """The same, with its progress on the terminal."""
+    supplying = Terminal(terminal.console)
+    terminal.say("gathering kernels and images")
+    with supplying.progress():
+        return gather(config, cells, supplying.board.state, exact)
 
 
 def gather_host(config: LabConfig, report: Report) -> Supplies:
@@ -164,55 +174,3 @@ def _ramdisk(program: Path) -> Path:
         path.parent.mkdir(exist_ok=True)
         write_atomic(path, content)
     return path
-
-
-def _impossible_kinds(
-    config: LabConfig, cells: list[Cell], binary: Qemu, accel: Accel
-) -> dict[str, str]:
-    """Cells of kinds that this QEMU or KVM cannot run; never left out without a word."""
-    if config.host.kind == "real" or accel.nests:
-        return {}
-    if accel.name == "kvm":
-        kinds: tuple[str, ...] = ("native", "dom0", "pv")
-        why = "this KVM does not nest (no SVM or VMX inside it)"
-    else:
-        kinds, why = binary.kinds, f"QEMU {binary.version}: {binary.why}"
-    return {c.id: f"{c.guest} is impossible here: {why}" for c in cells if c.guest not in kinds}
-
-
-def _not_exact(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
-    """Cells that a deterministic run leaves out."""
-    if config.icount is None:
-        return {}
-    reasons = {cell.id: icount.impossible(cell) for cell in cells}
-    return {cell: f"not deterministic: {why}" for cell, why in reasons.items() if why}
-
-
-def _not_supplied(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
-    """Cells whose kernel is the user's to give."""
-    return {
-        cell.id: f"give it by --kernel {cell.kernel}=BZIMAGE: {words}"
-        for cell in cells
-        if (words := config.kernels[cell.kernel].supplied) is not None
-    }
-
-
-def _impossible_kernels(cells: list[Cell], found: dict[str, Bootable]) -> dict[str, str]:
-    reasons = {}
-    for cell in cells:
-        why = found[cell.kernel].impossible_as(cell.guest)
-        if why and cell.guest != "pvh" and found[cell.kernel].image.pv is False:
-            # The question of this lab is a PV one: such a kernel is a mistake, not a property.
-            raise UserError(
-                f"kernel {cell.kernel!r} cannot run as {cell.guest}: {why}; "
-                f"give another one, or put {cell.id!r} under matrix.exclude"
-            )
-        if why:
-            reasons[cell.id] = f"kernel {cell.kernel} cannot run as {cell.guest}: {why}"
-    return reasons
-
-
-def _refuse(impossible: dict[str, str], exact: list[str]) -> None:
-    for cell in exact:
-        if cell in impossible:
-            raise UserError(f"cell {cell!r}: {impossible[cell]}")

@@ -14,8 +14,8 @@ from lab.errors import LabError, UserError
 from lab.kernel import symbols
 from lab.kernel.symbols import Symbols
 from lab.qemu.machine import Boot
-from lab.replay.capsule import Capsule, opened
-from lab.replay.command import emulator, located
+from lab.replay.capsule import Capsule, locate, opened
+from lab.replay.compare import find_emulator
 from lab.report.terminal import Terminal
 from lab.system.files import short, write_atomic
 from lab.trace import elf as capsulesymbols
@@ -43,10 +43,10 @@ _REPLACED = ("mmx.windows=", "mmx.at_least=", "mmx.checks=", "mmx.stop=", "mmx.s
 def trace(path: Path, output: str | None, vmlinux: Path | None) -> int:
     """Trace the corruption and its native counterpart; write and print the diagram."""
     terminal = Terminal()
-    with opened(located(path)) as capsule:
+    with opened(locate(path)) as capsule:
         kernel = capsulesymbols.read(capsulesymbols.kernel(capsule, vmlinux))
         program = symbols.read(capsulesymbols.program(capsule), "the stress program")
-        boot = capsule.boot(str(emulator().path))
+        boot = capsule.boot(str(find_emulator().path))
         if boot.xen is None:
             raise UserError(f"{path}: a native boot; the diagram begins with a dom0's corruption")
         with terminal.progress():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.config.lab import GuestKind, LabConfig
+from lab.config.kinds import GuestKind
+from lab.config.lab import LabConfig
 from lab.errors import LabError
 from lab.system.process import cores
 

@@ -9,23 +9,19 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lab.config.lab import LabConfig
 from lab.errors import LabError, UserError
-from lab.evidence.run import RunFolder
 from lab.host import guest
-from lab.host.guest import GuestSpec
-from lab.report.board import Board
 from lab.supplies.gather import Supplies
 from lab.system.deadline import Deadline
 from lab.system.files import write_atomic
-from lab.verdict.trial import Ending
+from lab.trial.job import Job
 
 if TYPE_CHECKING:
     from lab.host.nested import NestedHost
     from lab.host.shell import Address, Shell
-    from lab.trial.trial import Assignment
 
 ROW = "Xen host"
 
@@ -57,11 +53,7 @@ def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedH
 class XenHost:
     """A run's host: started when the first guest needs it, its evidence kept in the run."""
 
-    config: LabConfig
-    supplies: Supplies
-    run: RunFolder
-    board: Board
-    stop_asked: threading.Event
+    job: Job
     xen: str = ""  # a name from xens
 
     def __post_init__(self) -> None:
@@ -77,14 +69,9 @@ class XenHost:
     @property
     def evidence(self) -> Path:
         """host/ of the run's folder; a named Xen has its own folder in it."""
-        folder = self.run.host / self.xen
+        folder = self.job.folder.host / self.xen
         folder.mkdir(exist_ok=True)
         return folder
-
-    @property
-    def emulated(self) -> bool:
-        """Whether guests see an emulated processor, with what its SVM can not do."""
-        return self.config.host.kind == "nested" and self.supplies.accel.name == "tcg"
 
     @property
     def shell(self) -> Shell:
@@ -117,28 +104,28 @@ class XenHost:
         """Boot it or connect to it; LabError with the reason when it does not become ready."""
         from lab.host import nested
 
-        if self.config.host.kind == "real":
+        if self.job.config.host.kind == "real":
             from lab.host.shell import Shell
             from playbooks.prepare import ready
 
-            self._real = Shell(_address(self.config))
+            self._real = Shell(_address(self.job.config))
             ready(self._real)
-            self.board.done(ROW, None, "connected", None)
+            self.job.board.done(ROW, None, "connected", None)
             return
-        self._nested = nested_host(self.config, self.supplies, self.xen)
+        self._nested = nested_host(self.job.config, self.job.supplies, self.xen)
         try:
             self._nested.start(
                 Deadline(nested.READY_SECONDS),
-                lambda state: self.board.state(self._row, state),
-                self.stop_asked.is_set,
+                lambda state: self.job.board.state(self._row, state),
+                self.job.stop.is_set,
             )
         finally:
             self._keep_console()
         if self._nested.reused:
             guest.destroy_leftovers(self.shell)
         for what, seconds in self._nested.seconds.items():
-            self.run.time(f"{self._row} {what}", seconds)
-        self.board.done(self._row, None, "ready", None)
+            self.job.folder.time(f"{self._row} {what}", seconds)
+        self.job.board.done(self._row, None, "ready", None)
 
     def check(self) -> None:
         """Before each guest: it is still the Xen that we started."""
@@ -174,53 +161,6 @@ class XenHost:
             domain = self._nested.folder / "domain.xml"
             if domain.is_file():
                 shutil.copy(domain, self.evidence / "domain.xml")
-
-
-class HostPlace:
-    """The place of pv, pvh and hvm cells: a guest on the Xen host."""
-
-    def __init__(self, host: XenHost) -> None:
-        self._host = host
-
-    def _spec(self, task: Assignment, kernel: str, ramdisk: str) -> GuestSpec:
-        return GuestSpec(
-            # Names are one for each host, and two labs may share a real one.
-            name=f"{guest.PREFIX}{task.cell.id}-{task.nonce}",
-            kind=task.cell.guest,
-            kernel=kernel,
-            ramdisk=ramdisk,
-            args=task.args,
-            vcpus=task.cell.vcpus,
-            memory_mib=task.memory_mib,
-            native_tsc=self._host.emulated,
-            console=task.console,
-        )
-
-    def describe(self, task: Assignment, _console: Path) -> dict[str, Any]:
-        spec = self._spec(task, str(task.kernel), str(task.ramdisk))
-        return {"place": "Xen host", "xl": guest.xl_config(spec).splitlines()}
-
-    def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
-        self._host.check()
-        with self._host.own_shell() as shell:
-            return self._boot(shell, task, console, board, stop)
-
-    def _boot(
-        self, shell: Shell, task: Assignment, console: Path, board: Board, stop: threading.Event
-    ) -> Ending:
-        from lab.trial.trial import show
-
-        board.boot(task.cell.id, task.trial, "copying the kernel")
-        kernel, ramdisk = (guest.upload(shell, path) for path in (task.kernel, task.ramdisk))
-        board.boot(task.cell.id, task.trial, "booting")
-        return guest.run_guest(
-            shell,
-            self._spec(task, kernel, ramdisk),
-            console,
-            task.deadline,
-            lambda look: show(board, task, look),
-            stop,
-        )
 
 
 def _address(config: LabConfig) -> Address:

@@ -1,4 +1,4 @@
-"""`lab validate`: does this patch fix it, and break nothing else that we watch?
+"""Does this patch fix it, and break nothing else that we watch? The course of `lab validate`.
 
 Rounds of fresh boots in one run's folder: in each round every cell boots once more, the kernel
 without the patch beside the one with it, until what is clean is so to the wanted level.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from lab.config.cells import cells
 from lab.config.lab import LabConfig
-from lab.errors import UserError
 from lab.evidence.run import RunFolder
 from lab.report.terminal import Terminal
+from lab.run.experiment import run_experiment
 from lab.system.files import short
 from lab.validate import page as validatetext
 from lab.validate.decision import Decision, Outcome, Pair, decide
@@ -23,42 +22,13 @@ from lab.validate.request import (
     AFTER,
     BEFORE,
     Names,
-    Request,
     Subject,
-    fitted,
-    names_of,
-    subject_of,
 )
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
 _MIN_ROUNDS = 3  # fresh boots of every cell, at least
-_FILE = "validate.json"
-
-
-def validate(config: LabConfig, path: Path, request: Request, repeat: str) -> int:
-    """The whole command; returns its exit code."""
-    names = names_of(request, config)
-    patches = fitted(request)
-    folder = RunFolder.create()
-    subject = subject_of(config, request, names, patches, folder)
-    folder.write_text("lab.yaml", path.read_text())
-    folder.write(_FILE, {"repeat": repeat, "title": subject.title, "names": subject.names,
-                         "notes": subject.notes, "facts": subject.facts})  # fmt: skip
-    folder.write("validate-config.json", subject.config.model_dump(mode="json"))
-    return _rounds(folder, subject, repeat)
-
-
-def resume(path: Path) -> int:
-    """`lab validate --resume`: the rounds go on where they were; what was booted stays."""
-    folder = RunFolder(path.resolve())
-    if not (folder.path / _FILE).is_file():
-        raise UserError(f"{path}: is no folder of `lab validate` (it has no {_FILE})")
-    known = folder.read(_FILE)
-    config = LabConfig.model_validate(folder.read("validate-config.json"))
-    names = [(name, before, after) for name, before, after in known["names"]]
-    subject = Subject(known["title"], config, names, tuple(known["notes"]), known["facts"])
-    return _rounds(folder, subject, str(known["repeat"]))
+FILE = "validate.json"
 
 
 def round_config(config: LabConfig, number: int) -> LabConfig:
@@ -104,9 +74,8 @@ def _unsure(found: CellVerdict) -> bool:
     return all(trial.verdict in (Verdict.CLEAN, Verdict.LAB_ERROR) for trial in found.trials)
 
 
-def _rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
-    from lab.run.command import experiment
-
+def run_rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
+    """To the decision; its exit code, or 130."""
     config, most = subject.config, subject.config.confidence.max_boots
     broken = _build(config)
     if broken is not None:
@@ -120,7 +89,7 @@ def _rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
         while True:
             terminal = Terminal()
             terminal.say(f"round {number}: {len(chosen)} cells, evidence in {short(folder.path)}")
-            outcomes = experiment(
+            outcomes = run_experiment(
                 round_config(config, number), chosen, folder, terminal, False, repeat
             )
             rows = paired(subject.names, outcomes)
@@ -167,7 +136,7 @@ def _close(
     told = [{"cell": n, "effect": Pair(n, a.verdict, b.verdict).effect} for n, a, b in rows]
     summary = {"outcome": decision.outcome.value, "reason": decision.reason, "rounds": rounds,
                "cells": told}  # fmt: skip
-    folder.write(_FILE, {**folder.read(_FILE), **summary})
+    folder.write(FILE, {**folder.read(FILE), **summary})
     text = validatetext.page(subject.title, decision, rows, facts, subject.notes, repeat)
     folder.write_text("validate.txt", text)
     outcomes = [found for _, *both in rows for found in both]

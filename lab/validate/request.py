@@ -10,7 +10,8 @@ from typing import Any
 
 from lab.config.cells import cell_id
 from lab.config.kernel import KernelConfig
-from lab.config.lab import GUEST_KINDS, LabConfig, MatrixConfig, VariationConfig
+from lab.config.kinds import GUEST_KINDS
+from lab.config.lab import LabConfig, MatrixConfig, VariationConfig
 from lab.config.xen import XenConfig
 from lab.errors import UserError
 from lab.evidence.run import RunFolder

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.config.cells import Cell, control_of
-from lab.config.lab import ConfidenceConfig
+from lab.config.confidence import ConfidenceConfig
 from lab.verdict import confidence
 from lab.verdict.confidence import Calibration
+from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict, shows, worst
 from lab.verdict.stopping import calibration
-from lab.verdict.trial import TrialVerdict
 
 _DEFAULT = ConfidenceConfig()
 

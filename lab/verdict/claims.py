@@ -7,7 +7,6 @@ OPEN where nothing was shown: a kernel that has to be supplied, a cell that prov
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,7 +17,6 @@ from lab.verdict.confidence import Boot, bound, calibrate
 from lab.verdict.severity import Verdict
 
 HOLDS, FAILS, OPEN = "HOLDS", "DOES NOT HOLD", "OPEN"
-_WIDTH = 76
 _TALLY = re.compile(r"(\d{1,10})/(\d{1,10})")
 _PLAIN: dict[Showing, Verdict] = {
     "corrupts": Verdict.CORRUPTS, "clean": Verdict.CLEAN, "vacuous": Verdict.VACUOUS,
@@ -134,24 +132,3 @@ def _relation(show: Showing, rate: Rate, base: Rate) -> str:
         return FAILS if below or above else HOLDS
     wanted, opposite = (below, above) if show == "fewer" else (above, below)
     return HOLDS if wanted else FAILS if opposite else OPEN
-
-
-def page(title: str, facts: dict[str, str], outcomes: Sequence[Outcome], repeat: str) -> str:
-    """Plain text at 76 columns, to be attached to a mail."""
-    lines = [title, "=" * len(title), ""]
-    for key, value in facts.items():
-        lines += _wrapped(f"{key}: {value}", "  ")
-    for number, outcome in enumerate(outcomes, 1):
-        lines += ["", *_wrapped(f"{number}. {outcome.claim.says} [{outcome.claim.source}]", "   ")]
-        lines.append(f"   {outcome.verdict}")
-        for seen in outcome.seen:
-            lines += _wrapped(f"   - {seen}", "     ")
-        if outcome.verdict == OPEN and outcome.claim.needs:
-            lines += _wrapped(f"   Needs: {outcome.claim.needs}", "     ")
-    lines += ["", "Again:", "", f"  {repeat}", ""]
-    return "\n".join(lines)
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    plain = "".join(c if c.isprintable() else "?" for c in text)
-    return textwrap.wrap(plain, _WIDTH, subsequent_indent=indent, break_long_words=False)

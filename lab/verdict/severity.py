@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
-from lab.config.lab import Expectation
+from lab.config.kinds import Expectation
 
 
 class Verdict(Enum):

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.config.cells import Cell
-from lab.config.lab import ConfidenceConfig, StressConfig
+from lab.config.confidence import ConfidenceConfig
+from lab.config.stress import StressConfig
 from lab.verdict import confidence
 from lab.verdict.confidence import Boot, Calibration
+from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.trial import TrialVerdict
 
 # Only our own fault is tried again, once; a corruption or a crash never is.
 LAB_ERROR_RETRIES = 1

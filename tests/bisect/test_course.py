@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.bisect.course import Answer
-from lab.bisect.journal import Journal
+from lab.bisect.journal import Answer, Journal
 from lab.bisect.marks import Mark, Question, Step, log_text, wrong
 from lab.bisect.repo import BisectRepo, ToTest, between, resolve, top_of
 from lab.cli.bisect import exit_code
@@ -346,6 +345,6 @@ def test_no_fault_of_ours_is_a_mark_to_git() -> None:
 def test_the_question_survives_its_file(tmp_path: Path, story: tuple[Path, list[str]]) -> None:
     tree, commits = story
     work = bench(tmp_path, tree, commits[0], commits[6], False, "a", "b")
-    order = work.bisect().order
+    order = work.bisect().bench.order
     assert json.loads((work.folder.path / "bisect.json").read_text())["question"]["paths"]
     assert order.question == work.question

@@ -17,7 +17,8 @@ from functools import partial
 
 import pytest
 
-from lab.bisect.marks import Candidate, Costs, Mark, Step, choose, wrong
+from lab.bisect.choice import Candidate, Costs, choose
+from lab.bisect.marks import Mark, Step, wrong
 from lab.verdict import confidence
 from lab.verdict.confidence import Boot, Calibration
 

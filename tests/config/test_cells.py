@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.config.cells import cells, select
-from lab.config.lab import LabConfig, json_schema, load, parse
+from lab.config.lab import LabConfig
+from lab.config.load import json_schema, load, parse
 from lab.errors import UserError
 from lab.system.files import PROJECT
 

@@ -9,18 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.bisect.course import Answer, Bisect
-from lab.bisect.journal import Journal, Order
+from lab.bisect import bench as benches
+from lab.bisect.course import Bisect
+from lab.bisect.journal import Answer, Journal, Order
 from lab.bisect.kernels import Built, CommitFailed, Kernels
 from lab.bisect.marks import Question
 from lab.bisect.repo import BisectRepo, resolve
 from lab.bisect.session import Kind, Sessions
 from lab.config.cells import Cell
-from lab.config.lab import LabConfig, parse
+from lab.config.lab import LabConfig
+from lab.config.load import parse
 from lab.evidence.run import FORMAT, RunFolder
 from lab.verdict.cell import CellVerdict
+from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.trial import TrialVerdict
 
 CONFIG = """
 kernels: {known: {image: known}}
@@ -199,7 +201,8 @@ def _bisect(
     folder.write("bisect.json", order.as_json())
     sessions = Sessions(config, Kind.parse("dom0", config), lab, ("dom0-known",))
     journal, order = Journal.open(folder.path)
-    return Bisect(order, journal, repo, kernels, sessions, said.append, lambda _: None)
+    work = benches.Bench(order, journal, repo, kernels, sessions, said.append, lambda _: None)
+    return Bisect(work)
 
 
 def bench(

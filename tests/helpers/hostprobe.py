@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from lab.config.lab import load
+from lab.config.load import load
 from lab.errors import LabError
 from lab.host.image import Dom0Image
 from lab.host.nested import NONCE, READY_SECONDS, NestedHost, strays

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.config.cells import cells
-from lab.config.lab import parse
+from lab.config.load import parse
 from lab.evidence.run import RunFolder
 from lab.search.command import resume, search
 from lab.search.course import RECORD, Plan

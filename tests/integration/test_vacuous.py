@@ -9,22 +9,25 @@ from pathlib import Path
 import pytest
 
 from lab.config.cells import cells
-from lab.config.lab import LabConfig, load, parse
+from lab.config.lab import LabConfig
+from lab.config.load import load, parse
+from lab.console.watch import Ending
 from lab.evidence.run import RunFolder
 from lab.report.board import Board
 from lab.report.terminal import Terminal
-from lab.run.command import experiment
-from lab.trial.trial import Assignment, OwnMachine
+from lab.run.experiment import run_experiment
+from lab.trial.assignment import Assignment
+from lab.trial.machine import OwnMachine
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.trial import Ending
 
 pytestmark = pytest.mark.boots
 HERE = Path(__file__).parent
 
 
 def outcomes(config: LabConfig, root: Path) -> dict[str, CellVerdict]:
-    made = experiment(config, cells(config), RunFolder.create(root), Terminal(), False, "test")
+    folder = RunFolder.create(root)
+    made = run_experiment(config, cells(config), folder, Terminal(), False, "test")
     return {cell.cell.id: cell for cell in made}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.lab import GUEST_KINDS
+from lab.config.kinds import GUEST_KINDS
 from lab.errors import LabError, UserError
 from lab.qemu import accelerator as accel
 from lab.qemu.accelerator import Accel, Proof

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from lab.config.cells import Cell
-from lab.config.lab import parse
+from lab.config.load import parse
 from lab.qemu import icount as determinism
 from lab.qemu import machine
 from lab.qemu.binary import Qemu
 from lab.qemu.machine import Boot
-from lab.supplies import gather
-from lab.trial.trial import trial_facts
+from lab.supplies.feasible import find_not_deterministic
+from lab.trial.assignment import gather_facts
 
 CONFIG = parse("kernels: {old: {image: old.bzImage}}", Path("/x/lab.yaml"))
 QEMU = Qemu(Path("/qemu"), "7.2.0", ("native", "dom0", "pv", "pvh", "hvm"), "fake")
@@ -57,9 +57,9 @@ def test_staged_files_have_fixed_names(tmp_path: Path) -> None:
 def test_the_nonce_is_fixed_by_cell_and_seed() -> None:
     exact = determinism.configured(CONFIG)
     cell = Cell("dom0-old", "dom0", "old")
-    assert trial_facts(cell, 1, exact).nonce == trial_facts(cell, 1, exact).nonce
-    assert trial_facts(cell, 1, exact).nonce != trial_facts(cell, 2, exact).nonce
-    assert trial_facts(cell, 1, CONFIG).nonce != trial_facts(cell, 1, CONFIG).nonce
+    assert gather_facts(cell, 1, exact).nonce == gather_facts(cell, 1, exact).nonce
+    assert gather_facts(cell, 1, exact).nonce != gather_facts(cell, 2, exact).nonce
+    assert gather_facts(cell, 1, CONFIG).nonce != gather_facts(cell, 1, CONFIG).nonce
 
 
 def test_deterministic_means_emulation() -> None:
@@ -79,6 +79,6 @@ def test_deterministic_means_emulation() -> None:
 def test_what_cannot_be_deterministic_is_said(cell: Cell, why: str | None) -> None:
     said = determinism.impossible(cell)
     assert said is None if why is None else said is not None and said.startswith(why)
-    left_out = gather._not_exact(determinism.configured(CONFIG), [cell])
+    left_out = find_not_deterministic(determinism.configured(CONFIG), [cell])
     assert list(left_out) == ([cell.id] if why else [])
-    assert gather._not_exact(CONFIG, [cell]) == {}
+    assert find_not_deterministic(CONFIG, [cell]) == {}

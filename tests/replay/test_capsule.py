@@ -15,7 +15,7 @@ from lab.qemu.identity import Identity
 from lab.qemu.machine import Boot
 from lab.replay import capsule as capsules
 from lab.replay.capsule import Content, opened, write
-from lab.verdict.trial import TrialFacts
+from lab.verdict.facts import TrialFacts
 
 FACTS = TrialFacts("dom0-old", 1, "cafe", "dom0", "old", 100, 100)
 QEMU = Identity("QEMU emulator version 7.2.22", "0" * 64, {"bios-256k.bin": "1" * 64})

@@ -11,7 +11,7 @@ from lab.errors import UserError
 from lab.qemu import identity as qemuidentity
 from lab.qemu.binary import Qemu
 from lab.qemu.identity import Identity
-from lab.replay.command import located
+from lab.replay.capsule import locate
 from lab.replay.compare import compare, reasons, told
 from lab.replay.hunt import Candidate, candidates
 
@@ -72,14 +72,14 @@ def test_shifts() -> None:
 
 def test_a_folder_stands_for_its_only_capsule(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no capsule"):
-        located(tmp_path)
+        locate(tmp_path)
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "replay.capsule").touch()
         if number == 1:
-            assert located(tmp_path) == tmp_path / "1" / "replay.capsule"
+            assert locate(tmp_path) == tmp_path / "1" / "replay.capsule"
     with pytest.raises(UserError, match="2 capsules"):
-        located(tmp_path)
+        locate(tmp_path)
 
 
 def test_a_scripts_program_is_what_is_hashed(tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ from lab.kernel.resolve import Bootable
 from lab.qemu import machine
 from lab.qemu.machine import Boot
 from lab.report import junit as report
-from lab.supplies.program import boot_words
+from lab.report.markdown import write_summary
 from lab.supplies.ramdisk import ramdisk
+from lab.trial.assignment import boot_words
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
@@ -226,7 +227,7 @@ def test_lockup_warnings_are_no_death_but_a_bug_is() -> None:
 
 def test_the_summary_lets_no_markup_through() -> None:
     cell = CellVerdict(Cell("pv-x", "pv", "x"), Verdict.CRASHED, "<script>|`x`\nBUG")
-    page = report.summary("Run", {"machine": "<b>"}, [cell], "lab run")
+    page = write_summary("Run", {"machine": "<b>"}, [cell], "lab run")
     assert "<script>" not in page
     assert "<b>" not in page
     row = next(line for line in page.splitlines() if line.startswith("| pv-x"))

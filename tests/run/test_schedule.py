@@ -7,13 +7,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from lab.config.cells import Cell, cells
-from lab.config.lab import LabConfig, parse
+from lab.config.lab import LabConfig
+from lab.config.load import parse
+from lab.console.watch import Ending
 from lab.errors import LabError, UserError
+from lab.evidence.rules import hash_rules
 from lab.evidence.run import FORMAT, RunFolder
 from lab.kernel.image import BzImage
 from lab.kernel.kernel import Kernel
@@ -23,12 +26,13 @@ from lab.qemu.binary import Qemu
 from lab.report.board import Board
 from lab.run import verify as verification
 from lab.run.durations import Durations
-from lab.run.schedule import Run
+from lab.run.outcomes import Outcomes
+from lab.run.schedule import Schedule
 from lab.supplies.gather import Supplies
-from lab.trial.trial import Assignment
+from lab.trial.assignment import Assignment
+from lab.trial.job import Job
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.trial import Ending
 from tests.helpers.consoles import console
 
 CONFIG = """
@@ -59,6 +63,18 @@ class FakePlace:
         path.write_bytes(console(nonce=facts["nonce"], xen=xen, dom0=1, **wanted))
         return Ending("finished", seconds=1.0)
 
+    def keep(self, *_: object) -> None:
+        """Nothing of a fake can be replayed."""
+
+
+class Ran(NamedTuple):
+    """What a test looks at of a run that has ended."""
+
+    folder: RunFolder
+    config: LabConfig
+    exit_code: Callable[[], int]
+    outcomes: Callable[[], list[CellVerdict]]
+
 
 def truth(cell: Cell, _boot: int) -> dict[str, Any]:
     return {"corruptions": 50, "hits": 40, "windows": 100} if cell.guest == "dom0" else {}
@@ -71,7 +87,8 @@ def run_with(
     trials: int = 1,
     folder: RunFolder | None = None,
     text: str = CONFIG,
-) -> tuple[Run, list[CellVerdict]]:
+    stop: threading.Event | None = None,
+) -> tuple[Ran, list[CellVerdict]]:
     config: LabConfig = parse(text % trials, tmp_path / "lab.yaml")
     image = tmp_path / "kernel"
     image.write_bytes(b"kernel")
@@ -87,11 +104,13 @@ def run_with(
         folder.write("manifest.json", {"format": FORMAT})
         folder.write("config.json", config.model_dump(mode="json"))
     monkeypatch.setattr("lab.run.schedule.OwnMachine", lambda *_: place)
-    run = Run(
-        config, plan, supplies, folder, Board(), threading.Event(), {}, "lab run",
-        _durations=Durations(tmp_path / "durations.json"),
-    )  # fmt: skip
-    return run, run.execute()
+    monkeypatch.setattr(
+        "lab.run.schedule.Durations", lambda: Durations(tmp_path / "durations.json")
+    )
+    job = Job(config, supplies, folder, Board(), stop or threading.Event())
+    outcomes = Outcomes(job, plan, {}, "lab run")
+    made = Schedule(job, plan, outcomes).execute()
+    return Ran(job.folder, config, outcomes.exit_code, outcomes.all), made
 
 
 def verdicts(outcomes: list[CellVerdict]) -> dict[str, Verdict | None]:
@@ -203,7 +222,7 @@ def test_verify_finds_what_was_changed(tmp_path: Path, monkeypatch: pytest.Monke
     assert "dom0-old/1: written CORRUPTS, derived CLEAN" in differences
 
 
-@pytest.mark.parametrize(("written", "noted"), [(verification.rules(), 0), ("0" * 16, 1)])
+@pytest.mark.parametrize(("written", "noted"), [(hash_rules(), 0), ("0" * 16, 1)])
 def test_a_verdict_of_another_versions_rules_is_said_to_be_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     written: str, noted: int,
@@ -293,21 +312,15 @@ def test_one_processor_is_enough_for_a_host_whose_cells_wait_for_another_machine
 def test_an_interrupted_run_begins_nothing_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stop = threading.Event()
+
     def script(cell: Cell, boot: int) -> dict[str, Any]:
-        holder["run"].stop.set()
+        stop.set()
         return truth(cell, boot)
 
-    holder: dict[str, Run] = {}
-    original = Run.execute
-
-    def execute(self: Run) -> list[CellVerdict]:
-        holder["run"] = self
-        return original(self)
-
-    monkeypatch.setattr(Run, "execute", execute)
     monkeypatch.setattr("lab.trial.limits.cores", lambda: 1)
     place = FakePlace(script)
-    _, outcomes = run_with(tmp_path, monkeypatch, place)
+    _, outcomes = run_with(tmp_path, monkeypatch, place, stop=stop)
     assert place.boots == ["dom0-old"]  # the control goes first
     assert verdicts(outcomes)["dom0-old"] is Verdict.CORRUPTS
     assert verdicts(outcomes)["native-old"] is Verdict.LAB_ERROR

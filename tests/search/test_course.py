@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.config.lab import parse
+from lab.config.load import parse
 from lab.errors import LabError
 from lab.evidence.run import RunFolder
+from lab.report.board import Board
 from lab.search import halving
-from lab.search.course import Machines, Outcome, Plan, search, shortened
+from lab.search.course import Outcome, Plan, search, shortened
 from lab.search.halving import DEFAULT, Boot
+from lab.search.machines import Machines
+from lab.trial.job import Job
+from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.trial import TrialVerdict
 
 PLAN = Plan(cell="dom0-x", seed=3, count=12, boots=1, pairs=8, seconds=5)
 
@@ -139,9 +143,8 @@ def machines(folder: RunFolder, config_path: Path) -> Machines:
     config = shortened(parse(CONFIG, config_path), PLAN)
     tried = [cell_of(cells(config)[0], n, s) for n, s in enumerate(PLAN.candidates())]
     nothing: Any = None
-    from lab.report.board import Board
-
-    return Machines(config, tried, nothing, folder, nothing, Board(), 2)
+    job = Job(config, nothing, folder, Board(), threading.Event())
+    return Machines(job, tried, nothing, 2)
 
 
 def test_boots_are_of_equal_length(tmp_path: Path) -> None:
@@ -154,11 +157,11 @@ def test_a_boot_that_a_folder_holds_is_not_booted_again(
 ) -> None:
     calls: list[tuple[str, int]] = []
 
-    def booted(cell: Any, number: int, *_: Any) -> TrialVerdict:
+    def booted(_job: Any, cell: Any, number: int, *_: Any) -> TrialVerdict:
         calls.append((cell.id, number))
         return TrialVerdict(Verdict.CORRUPTS, "x", windows=100, hits=9, stressed=5.0)
 
-    monkeypatch.setattr("lab.search.course.run_trial", booted)
+    monkeypatch.setattr("lab.search.machines.run_trial", booted)
     work = machines(RunFolder.create(tmp_path), tmp_path / "lab.yaml")
     assert work([(0, 1), (7, 1)]) == [Boot(100, 9, 5.0)] * 2
     assert calls == [("dom0-mine~s00", 1), ("dom0-mine~s07", 1)]
@@ -175,7 +178,7 @@ def test_a_boot_that_was_cut_off_is_booted_again(
     left = folder.trial("dom0-mine~s00", 1)
     left.path.mkdir(parents=True)
     monkeypatch.setattr(
-        "lab.search.course.run_trial",
+        "lab.search.machines.run_trial",
         lambda *_: TrialVerdict(Verdict.CLEAN, "x", windows=10, hits=0, stressed=5.0),
     )
     assert machines(folder, tmp_path / "lab.yaml")([(0, 1)]) == [Boot(10, 0, 5.0)]
@@ -186,7 +189,7 @@ def test_a_crash_ends_the_search_and_says_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "lab.search.course.run_trial", lambda *_: TrialVerdict(Verdict.CRASHED, "it died")
+        "lab.search.machines.run_trial", lambda *_: TrialVerdict(Verdict.CRASHED, "it died")
     )
     with pytest.raises(LabError, match="dom0-mine~s03, boot 2: CRASHED: it died"):
         machines(RunFolder.create(tmp_path), tmp_path / "lab.yaml")([(3, 2)])
@@ -196,9 +199,9 @@ def test_a_run_may_ask_for_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """What the user sets has precedence over what was found; without a control there is none."""
     from lab.config.cells import cells
     from lab.errors import UserError
-    from lab.search import command as searchsession
+    from lab.search import tune
 
-    monkeypatch.setattr(searchsession, "_remembered", lambda *_: {"openers": 2, "victims": 3})
+    monkeypatch.setattr(tune, "_remembered", lambda *_: {"openers": 2, "victims": 3})
     text = """
 kernels: {mine: {image: bzImage}}
 matrix: {guests: [dom0, native]}
@@ -206,8 +209,8 @@ stress: {search: true, settings: {victims: 1}}
 expect: {corrupts: [dom0-mine]}
 """
     config = parse(text, tmp_path / "lab.yaml")
-    tuned = searchsession.tuned(config, cells(config))
+    tuned = tune.tune(config, cells(config))
     assert tuned.stress.settings == {"openers": 2, "victims": 1}
     assert all(cell.settings == {"openers": 2, "victims": 1} for cell in cells(tuned))
     with pytest.raises(UserError, match="no cell that is expected to corrupt"):
-        searchsession.tuned(config, [cell for cell in cells(config) if not cell.is_control])
+        tune.tune(config, [cell for cell in cells(config) if not cell.is_control])

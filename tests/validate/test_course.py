@@ -15,21 +15,22 @@ from typer.testing import CliRunner
 from lab.cli.main import app
 from lab.config.cells import Cell, cells
 from lab.config.kernel import KernelConfig
-from lab.config.lab import LabConfig, parse
+from lab.config.lab import LabConfig
+from lab.config.load import parse
 from lab.config.xen import XenConfig
 from lab.errors import UserError
 from lab.evidence.run import RunFolder
 from lab.kernel import resolve as kernels
 from lab.kernel.build import BuildFailed
-from lab.run import command as session
+from lab.validate import command
 from lab.validate import course as validate
 from lab.validate import page as validatetext
 from lab.validate import request as validateplan
 from lab.validate.decision import Outcome, decide
 from lab.validate.request import Request
 from lab.verdict.cell import CellVerdict
+from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.trial import TrialVerdict
 
 SEED = Path(__file__).parents[1] / "patches" / "xen-devel-cr0-ts.txt"
 CLEAN, VACUOUS, CRASHED = Verdict.CLEAN, Verdict.VACUOUS, Verdict.CRASHED
@@ -182,8 +183,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(place: Path, monkeypatch: pytest.MonkeyPatch, work: Experiment, request: Request) -> int:
-    monkeypatch.setattr(session, "experiment", work)
-    return validate.validate(CONFIG, place / "lab.yaml", request, "lab validate ...")
+    monkeypatch.setattr(validate, "run_experiment", work)
+    return command.validate(CONFIG, place / "lab.yaml", request, "lab validate ...")
 
 
 def test_a_fix(
@@ -229,11 +230,11 @@ def test_interrupted_and_gone_on_with(
     request = Request(images=images, kinds=("dom0",))
     assert run(place, monkeypatch, Experiment(fixes, stop_in=3), request) == 130
     again = Experiment(fixes)
-    monkeypatch.setattr(session, "experiment", again)
-    assert validate.resume(place / "results" / "latest") == 0
+    monkeypatch.setattr(validate, "run_experiment", again)
+    assert command.resume(place / "results" / "latest") == 0
     assert again.rounds == 2  # the second again, which may have been cut off, and the third
     with pytest.raises(UserError, match="is no folder of `lab validate`"):
-        validate.resume(place)
+        command.resume(place)
 
 
 def test_a_patch_is_kept_as_it_came_and_as_it_is_applied(
@@ -277,12 +278,10 @@ def test_a_patch_that_does_not_fit_leaves_nothing(place: Path) -> None:
         (tree / name).touch()
     request = Request(tree=str(tree), patch=SEED)
     with pytest.raises(UserError, match=r"there is no file arch/x86/kernel/traps\.c"):
-        validate.validate(CONFIG, place / "lab.yaml", request, "")
+        command.validate(CONFIG, place / "lab.yaml", request, "")
     assert not (place / "results").exists()
     with pytest.raises(UserError, match="there is no such folder; a Linux tree"):
-        validate.validate(
-            CONFIG, place / "lab.yaml", Request(tree=str(place / "x"), patch=SEED), ""
-        )
+        command.validate(CONFIG, place / "lab.yaml", Request(tree=str(place / "x"), patch=SEED), "")
 
 
 @pytest.mark.parametrize(
@@ -295,7 +294,7 @@ def test_a_patch_that_does_not_fit_leaves_nothing(place: Path) -> None:
 )
 def test_cells_that_make_no_sense(place: Path, kinds: tuple[str, ...], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        validate.validate(
+        command.validate(
             CONFIG, place / "lab.yaml", Request(images=(place, place), kinds=kinds), ""
         )
     assert not (place / "results").exists()

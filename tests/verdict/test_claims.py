@@ -9,12 +9,13 @@ import pytest
 from lab.config.cells import Cell, cells
 from lab.config.claim import ClaimConfig, Showing, measured_by
 from lab.config.kernel import supplied
-from lab.config.lab import load, parse, plan_file
+from lab.config.load import load, parse, plan_file
 from lab.errors import UserError
+from lab.report.claims import write_page
 from lab.verdict.cell import CellVerdict
-from lab.verdict.claims import FAILS, HOLDS, OPEN, decide, page
+from lab.verdict.claims import FAILS, HOLDS, OPEN, decide
+from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.trial import TrialVerdict
 
 
 def cell(name: str, verdict: Verdict | None, hits: int = 0, boots: int = 5) -> CellVerdict:
@@ -98,7 +99,7 @@ def test_a_comparison_without_its_other_side_is_refused() -> None:
 def test_the_page_fits_a_mail_and_shows_no_control_characters() -> None:
     bad = CellVerdict(Cell("a", "dom0", "x"), Verdict.CORRUPTS, "mm0\x1b[31m held " * 20)
     outcome = decide("c", claim("corrupts", "a"), [bad])
-    text = page("Claims", {"Xen": "4.17"}, [outcome], "lab run --plan seed")
+    text = write_page("Claims", {"Xen": "4.17"}, [outcome], "lab run --plan seed")
     assert max(len(line) for line in text.splitlines()) <= 76
     assert "\x1b" not in text
     assert "1. It is so. [us]\n   HOLDS\n" in text

@@ -10,12 +10,14 @@ import pytest
 from scipy import stats
 
 from lab.config.cells import Cell
-from lab.config.lab import ConfidenceConfig, Expectation, StressConfig
+from lab.config.confidence import ConfidenceConfig
+from lab.config.kinds import Expectation
+from lab.config.stress import StressConfig
 from lab.verdict.cell import CellVerdict, combine, with_controls
 from lab.verdict.confidence import MOST_WINDOWS, Boot, bound, calibrate, miss, needed
+from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.stopping import Asked, Rule, calibration
-from lab.verdict.trial import TrialVerdict
 
 ALIKE = [Boot(100, 40)] * 5
 

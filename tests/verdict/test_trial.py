@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from lab.evidence.run import TrialFolder
+from lab.console.watch import Ending
+from lab.evidence.trial import TrialFolder
+from lab.verdict.facts import TrialFacts, TrialVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.trial import Ending, TrialFacts, TrialVerdict, judge
+from lab.verdict.trial import judge
 from tests.helpers.consoles import FOLDER, console, record
 
 FACTS = TrialFacts(

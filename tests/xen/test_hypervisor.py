@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.config.cells import Cell, cells
-from lab.config.lab import parse
+from lab.config.load import parse
 from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
 from lab.run.schedule import batches

@@ -1,0 +1,25 @@
+"""JSON as a run's folder holds it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lab.errors import UserError
+
+
+def dump(content: dict[str, Any]) -> str:
+    """As every JSON file of a run is written."""
+    return json.dumps(content, indent=1, sort_keys=False, default=str) + "\n"
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A JSON object of a run's folder; UserError when it cannot be read as one."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as a run's evidence ({error})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: should hold a JSON object")
+    return content

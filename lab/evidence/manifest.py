@@ -1,0 +1,49 @@
+"""A run's manifest.json: what was run, by what, on what."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from typing import Any
+
+from lab import __version__
+from lab.evidence.rules import hash_rules
+from lab.evidence.run import FORMAT
+from lab.qemu.accelerator import processor
+from lab.system.process import cores
+
+
+def make_manifest(supplies: dict[str, Any], repeat: str) -> dict[str, Any]:
+    """``supplies``: versions and hashes of what is booted; ``repeat``: the command again."""
+    return {
+        "format": FORMAT,
+        "lab": __version__,
+        "rules": hash_rules(),
+        "began": now(),
+        "command": repeat,
+        "argv": sys.argv,
+        "machine": {
+            "kernel": platform.release(),
+            "system": name_system(),
+            "processor": processor(),
+            "cores": cores(),
+            "memory_mib": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20,
+            "python": platform.python_version(),
+        },
+        "supplies": supplies,
+    }
+
+
+def name_system() -> str:
+    """The distribution, as it calls itself."""
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
+    except OSError:
+        return "unknown"
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

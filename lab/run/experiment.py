@@ -1,0 +1,77 @@
+"""A run of cells as a step of something larger, or as all of `lab run`: into a folder, verdicts."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict
+
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
+from lab.evidence.manifest import make_manifest, name_system
+from lab.evidence.run import RunFolder
+from lab.qemu.accelerator import processor
+from lab.report.terminal import Terminal
+from lab.run.outcomes import Outcomes
+from lab.run.schedule import Schedule
+from lab.supplies.gather import Supplies, gather_showing
+from lab.system.process import cores
+from lab.trial.job import Job
+from lab.verdict.cell import CellVerdict
+
+
+def run_experiment(
+    config: LabConfig,
+    chosen: list[Cell],
+    folder: RunFolder,
+    terminal: Terminal,
+    keep_host: bool,
+    repeat: str,
+) -> list[CellVerdict]:
+    """Gather, run into ``folder``, the cells' verdicts.
+
+    ``terminal`` shows the progress and should be a new one for each step. Raises
+    KeyboardInterrupt when a person ended it; the folder then holds what was done, and
+    `lab run --resume` on it would go on.
+    """
+    supplies = gather_showing(config, chosen, terminal, [])
+    record_plan(folder, config, chosen, supplies, repeat)
+    job = Job(config, supplies, folder, terminal.board, threading.Event())
+    outcomes = execute(job, chosen, terminal, keep_host, repeat)
+    if job.stop.is_set():
+        raise KeyboardInterrupt
+    return outcomes.all()
+
+
+def record_plan(
+    folder: RunFolder, config: LabConfig, chosen: list[Cell], supplies: Supplies, repeat: str
+) -> None:
+    """What will be run, before anything is."""
+    folder.write("config.json", config.model_dump(mode="json"))
+    folder.write("plan.json", {"cells": [asdict(cell) for cell in chosen]})
+    folder.write("manifest.json", make_manifest(supplies.provenance(), repeat))
+
+
+def execute(
+    job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repeat: str
+) -> Outcomes:
+    """Run what the folder has no verdict of yet; ``job.stop`` is set when it was interrupted."""
+    outcomes = Outcomes(job, chosen, describe(job.supplies), repeat)
+    with terminal.progress():
+        Schedule(job, chosen, outcomes, keep_host).execute()
+    return outcomes
+
+
+def describe(supplies: Supplies) -> dict[str, str]:
+    """What is run on what, for the summary and the claims' page."""
+    kernels = "; ".join(f"{n} is {b.image.version}" for n, b in supplies.kernels.items())
+    facts = {
+        "machine": f"{processor()}, {cores()} cores, {name_system()}",
+        "QEMU": f"{supplies.qemu.version}, {supplies.accel.name} ({supplies.accel.why})",
+        "kernels": kernels,
+    }
+    if supplies.xen:
+        facts["Xen"] = f"{supplies.xen.package} {supplies.xen.version}"
+    elif supplies.image:
+        facts["Xen"] = ", ".join(supplies.image.hypervisor())
+    facts |= {f"Xen {n}": f"{x.package} {x.version} {x.args}" for n, x in supplies.xens.items()}
+    return facts

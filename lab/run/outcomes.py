@@ -1,0 +1,80 @@
+"""The cells' verdicts so far, and the reports that are rewritten with each of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from lab.config.cells import Cell
+from lab.report.junit import junit
+from lab.report.markdown import write_summary
+from lab.trial.job import Job
+from lab.verdict.cell import CellVerdict, with_controls
+from lab.verdict.facts import TrialVerdict
+from lab.verdict.severity import Verdict, exit_code
+
+_NOT_YET = "not run: the run has not come to it"
+
+
+class Outcomes:
+    """Safe for threads. ``facts``: for the summary, what was run on what."""
+
+    def __init__(self, job: Job, cells: Sequence[Cell], facts: dict[str, str], repeat: str) -> None:
+        self._job = job
+        self._cells = cells
+        self._facts = facts
+        self._repeat = repeat
+        self._known: dict[str, CellVerdict] = {}
+        self._settled = {cell.id: threading.Event() for cell in cells}
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+
+    def all(self) -> list[CellVerdict]:
+        """Every cell's verdict so far, in the plan's order, weighed beside the controls."""
+        with self._lock:
+            known = dict(self._known)
+        made = [
+            known.get(cell.id) or CellVerdict(cell, Verdict.LAB_ERROR, _NOT_YET)
+            for cell in self._cells
+        ]
+        return with_controls(made, self._job.config.confidence)
+
+    def exit_code(self) -> int:
+        """Of the run, from the verdicts so far."""
+        found = [(c.verdict, c.cell.expect) for c in self.all() if c.verdict is not None]
+        return exit_code(found) if found else Verdict.LAB_ERROR.exit_code
+
+    def trials_of(self, cell: Cell) -> Sequence[TrialVerdict]:
+        """Waits until the cell has its verdict."""
+        self._settled[cell.id].wait()
+        with self._lock:
+            return self._known[cell.id].trials
+
+    def settle(self, outcome: CellVerdict) -> None:
+        """A cell's own verdict: shown, written, and those who wait for it go on."""
+        cell = outcome.cell.id
+        with self._lock:
+            self._known[cell] = outcome
+        self._settled[cell].set()
+        shown = next(one for one in self.all() if one.cell.id == cell)
+        as_expected = None if shown.verdict is None else shown.as_expected
+        self._job.board.done(cell, shown.verdict, shown.reason, as_expected)
+        self.write_reports()
+
+    def fail(self, cells: Sequence[Cell], why: str) -> None:
+        """LAB_ERROR for those of the cells that have no verdict, so that nobody waits for one."""
+        for cell in cells:
+            if cell.id not in self._known:
+                self.settle(CellVerdict(cell, Verdict.LAB_ERROR, why))
+
+    def write_reports(self) -> None:
+        """JUnit and the summary, whole again after every cell, so that a crash loses nothing."""
+        folder = self._job.folder
+        with self._writing:
+            cells = self.all()
+            folder.write_text("junit.xml", junit("xen-fpu-lab", cells))
+            title = f"Run {folder.path.name}"
+            folder.write_text("summary.md", write_summary(title, self._facts, cells, self._repeat))
+            body: dict[str, Any] = {"cells": [cell.as_json() for cell in cells]}
+            folder.write("summary.json", body)

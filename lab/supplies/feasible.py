@@ -1,0 +1,75 @@
+"""Which cells cannot be run here, and why: by machine, kernel and configuration. Pure."""
+
+from __future__ import annotations
+
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
+from lab.errors import UserError
+from lab.kernel.resolve import Bootable
+from lab.qemu import icount
+from lab.qemu.accelerator import Accel
+from lab.qemu.binary import Qemu
+
+
+def find_impossible_kinds(
+    config: LabConfig, cells: list[Cell], binary: Qemu, accel: Accel
+) -> dict[str, str]:
+    """Cells of kinds that this QEMU or KVM cannot run; never left out without a word."""
+    if config.host.kind == "real" or accel.nests:
+        return {}
+    if accel.name == "kvm":
+        kinds: tuple[str, ...] = ("native", "dom0", "pv")
+        why = "this KVM does not nest (no SVM or VMX inside it)"
+    else:
+        kinds, why = binary.kinds, f"QEMU {binary.version}: {binary.why}"
+    return {c.id: f"{c.guest} is impossible here: {why}" for c in cells if c.guest not in kinds}
+
+
+def find_not_deterministic(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
+    """Cells that a deterministic run leaves out."""
+    if config.icount is None:
+        return {}
+    reasons = {cell.id: icount.impossible(cell) for cell in cells}
+    return {cell: f"not deterministic: {why}" for cell, why in reasons.items() if why}
+
+
+def find_not_supplied(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
+    """Cells whose kernel is the user's to give."""
+    return {
+        cell.id: f"give it by --kernel {cell.kernel}=BZIMAGE: {words}"
+        for cell in cells
+        if (words := config.kernels[cell.kernel].supplied) is not None
+    }
+
+
+def find_impossible_kernels(cells: list[Cell], found: dict[str, Bootable]) -> dict[str, str]:
+    """Cells whose kernel cannot be such a guest; UserError for one that cannot run under Xen."""
+    reasons = {}
+    for cell in cells:
+        why = found[cell.kernel].impossible_as(cell.guest)
+        if why and cell.guest != "pvh" and found[cell.kernel].image.pv is False:
+            # The question of this lab is a PV one: such a kernel is a mistake, not a property.
+            raise UserError(
+                f"kernel {cell.kernel!r} cannot run as {cell.guest}: {why}; "
+                f"give another one, or put {cell.id!r} under matrix.exclude"
+            )
+        if why:
+            reasons[cell.id] = f"kernel {cell.kernel} cannot run as {cell.guest}: {why}"
+    return reasons
+
+
+def refuse(impossible: dict[str, str], exact: list[str]) -> None:
+    """UserError for a cell that the user asked for by its id and that cannot be run."""
+    for cell in exact:
+        if cell in impossible:
+            raise UserError(f"cell {cell!r}: {impossible[cell]}")
+
+
+def refuse_mixed_widths(config: LabConfig, found: dict[str, Bootable]) -> None:
+    """UserError where a 32-bit kernel would have to run the 64-bit stress program."""
+    for name, bootable in found.items():
+        if bootable.image.bits == 32 and config.stress.arch == 64:
+            raise UserError(
+                f"kernels.{name}: is a 32-bit kernel, which cannot run the 64-bit stress program: "
+                "set stress.arch to 32"
+            )

@@ -1,0 +1,27 @@
+"""What all trials of one command share."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from lab.config.lab import LabConfig
+from lab.evidence.run import RunFolder
+from lab.report.board import Board
+from lab.supplies.gather import Supplies
+
+
+@dataclass(frozen=True)
+class Job:
+    """``stop`` is set by Ctrl-C: what runs is ended, the rest not begun."""
+
+    config: LabConfig
+    supplies: Supplies
+    folder: RunFolder
+    board: Board
+    stop: threading.Event
+
+    @property
+    def emulated(self) -> bool:
+        """Whether guests see an emulated processor, with what its SVM cannot do."""
+        return self.config.host.kind == "nested" and self.supplies.accel.name == "tcg"

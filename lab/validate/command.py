@@ -1,0 +1,36 @@
+"""`lab validate`: from its words to its exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.config.lab import LabConfig
+from lab.errors import UserError
+from lab.evidence.run import RunFolder
+from lab.validate.course import FILE, run_rounds
+from lab.validate.request import Request, Subject, fitted, names_of, subject_of
+
+
+def validate(config: LabConfig, path: Path, request: Request, repeat: str) -> int:
+    """The whole command; returns its exit code."""
+    names = names_of(request, config)
+    patches = fitted(request)
+    folder = RunFolder.create()
+    subject = subject_of(config, request, names, patches, folder)
+    folder.write_text("lab.yaml", path.read_text())
+    folder.write(FILE, {"repeat": repeat, "title": subject.title, "names": subject.names,
+                         "notes": subject.notes, "facts": subject.facts})  # fmt: skip
+    folder.write("validate-config.json", subject.config.model_dump(mode="json"))
+    return run_rounds(folder, subject, repeat)
+
+
+def resume(path: Path) -> int:
+    """`lab validate --resume`: the rounds go on where they were; what was booted stays."""
+    folder = RunFolder(path.resolve())
+    if not (folder.path / FILE).is_file():
+        raise UserError(f"{path}: is no folder of `lab validate` (it has no {FILE})")
+    known = folder.read(FILE)
+    config = LabConfig.model_validate(folder.read("validate-config.json"))
+    names = [(name, before, after) for name, before, after in known["names"]]
+    subject = Subject(known["title"], config, names, tuple(known["notes"]), known["facts"])
+    return run_rounds(folder, subject, str(known["repeat"]))

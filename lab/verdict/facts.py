@@ -1,0 +1,45 @@
+"""What was known of a trial before its boot, and what its verdict says: the two records."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lab.verdict.severity import Verdict
+
+
+@dataclass(frozen=True)
+class TrialFacts:
+    """What was known before the boot (trial.json); the verdict depends on all of it."""
+
+    cell: str
+    trial: int
+    nonce: str
+    guest: str
+    kernel: str
+    min_windows: int
+    min_checks: int
+    control: str | None = None  # bad or fixed, when it must be the control kernel in that state
+    # Another fix that the kernel is known to have, in words; empty: the one that is tried.
+    carries: str | None = None
+
+
+@dataclass(frozen=True)
+class TrialVerdict:
+    """The verdict, why, and the figures it rests on."""
+
+    verdict: Verdict
+    reason: str
+    windows: int = 0
+    checks: int = 0
+    corruptions: int = 0  # failed checks
+    hits: int = 0  # windows in which a check failed
+    first_corruption: float | None = None  # seconds since the program's start, guest time
+    stressed: float | None = None  # seconds, guest time
+    notes: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    end: dict[str, str] = field(default_factory=dict)  # the program's own closing record
+    example: dict[str, str] = field(default_factory=dict)  # the first corruption's record
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "verdict": self.verdict.value}
