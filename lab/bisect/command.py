@@ -21,18 +21,14 @@ from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.errors import LabError, UserError
 from lab.evidence.run import FORMAT, RunFolder
+from lab.exitcodes import GIT_ABORT, GIT_SKIP, Exit
 from lab.report.terminal import Terminal
 from lab.run import host
 from lab.run.experiment import run_experiment
 from lab.system.files import short
 from lab.verdict.cell import CellVerdict
-from lab.verdict.severity import Verdict
 
-# Exit codes of a bisect that ran to its end (lab/verdict/severity.py says what they mean).
-_CODES = {"confirmed": 0, "suspected": 3, "undecided": 3, "not proved": 3}
 _REPO = "repo.git"
-GIT_SKIP = 125
-GIT_ABORT = 129  # 128 and more end `git bisect run` without a mark
 
 
 @dataclass(frozen=True)
@@ -153,16 +149,16 @@ def _go(order: Order, journal: Journal, config: LabConfig, kind: Kind, keep_host
         answer = Bisect(bench).run()
     except KeyboardInterrupt:
         terminal.say(f"interrupted; go on with: lab bisect --resume {short(journal.path)}")
-        return 130
+        return Exit.INTERRUPTED
     except LabError as error:
         terminal.say(f"LAB_ERROR, nothing was marked by it: {error}")
         terminal.say(f"go on with: lab bisect --resume {short(journal.path)}")
-        return Verdict.LAB_ERROR.exit_code
+        return Exit.LAB_ERROR
     finally:
         if kind.guest in ("pv", "pvh", "hvm") and config.host.kind == "nested" and not keep_host:
             host.stop(config)
     _closing(bench, answer, terminal)
-    return _CODES[answer.status]
+    return Exit.OK if answer.status == "confirmed" else Exit.VACUOUS
 
 
 def _closing(bench: Bench, answer: Answer, terminal: Terminal) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lab.exitcodes import GIT_ABORT, GIT_SKIP
+
 STEP = "bisect-step"
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration.")]
 CellOption = Annotated[str, typer.Option("--cell", help="Guest kind, or KIND~VARIATION.")]
@@ -88,8 +90,8 @@ def bisect_step(
 
 def exit_code(words: list[str], code: int) -> int:
     """What the shell is told: for bisect-step no fault of ours may look like a mark to git."""
-    if STEP in words[:1] and code not in (0, 1, 125):
-        return 129
+    if STEP in words[:1] and code not in (0, 1, GIT_SKIP):
+        return GIT_ABORT
     return code
 
 

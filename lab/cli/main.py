@@ -14,6 +14,7 @@ from lab.cli import replay as cli_replay
 from lab.cli import search as cli_search
 from lab.cli import validate as cli_validate
 from lab.errors import LabError, UserError
+from lab.exitcodes import MEANINGS, Exit
 
 if TYPE_CHECKING:
     from lab.config.cells import Cell
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Does a kernel, as a Xen guest, let one task's FPU registers leak into another's?",
+    epilog="\b\nexit codes:\n" + "\n".join(f"{code:>5}  {text}" for code, text in MEANINGS.items()),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -129,13 +131,13 @@ def doctor() -> None:
     """Say what this machine can do, and what to do about what it cannot."""
     from lab.doctor import checks
 
-    worst = 0
+    worst = Exit.OK
     for check in checks():
         mark = {True: "ok  ", False: "BAD ", None: "note"}[check.ok]
         typer.echo(f"{mark} {check.name:<14} {check.says}")
         if check.todo:
             typer.echo(f"     {'':<14} -> {check.todo}")
-        worst = max(worst, 4 if check.ok is False else 0)
+        worst = max(worst, Exit.LAB_ERROR if check.ok is False else Exit.OK)
     raise typer.Exit(worst)
 
 
@@ -221,14 +223,14 @@ def _main() -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except UserError as error:
         typer.echo(f"lab: {error}", err=True)
-        return 2
+        return Exit.BAD_INPUT
     except LabError as error:
         typer.echo(f"lab: {error}", err=True)
-        return 4
+        return Exit.LAB_ERROR
     except KeyboardInterrupt:
         typer.echo("lab: interrupted", err=True)
-        return 130
+        return Exit.INTERRUPTED
     except Exception as error:  # a fault of ours: its details are for us, not for the terminal
         typer.echo(f"lab: internal error, {type(error).__name__}: {_crash(error)}", err=True)
-        return 4
-    return 0
+        return Exit.LAB_ERROR
+    return Exit.OK

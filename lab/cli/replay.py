@@ -56,7 +56,7 @@ def replay(
         list[str] | None, typer.Option(help="Run this in gdb and end; may be given several times.")
     ] = None,
 ) -> None:
-    """Run a capsule again: exits 0 when its console is identical, 7 when it is not."""
+    """Run a capsule again: exits 0 when its console is identical, 8 when it is not."""
     from lab.errors import UserError
     from lab.replay import command as replaysession
 

@@ -54,7 +54,7 @@ def validate(
 ) -> None:
     """Does a patch fix it and break nothing else?
 
-    Exits 0 FIXES, 3 VACUOUS, 4 LAB_ERROR, 5 BREAKS, 6 DOES NOT FIX.
+    Exits 0 FIXES, 3 VACUOUS, 4 LAB_ERROR, 6 DOES NOT FIX, 9 BREAKS.
     """
     import shlex
     import sys

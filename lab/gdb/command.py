@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError, UserError
+from lab.exitcodes import Exit
 from lab.gdb import program as gdbprogram
 from lab.gdb import scene as gdbscene
 from lab.gdb.program import Session
@@ -103,12 +104,12 @@ def outcome(expected: bytes, found: bytes) -> tuple[int, list[str]]:
     """What the console says of the boot under gdb: pure."""
     parting = replay.compare(expected, found)
     if parting is None:
-        return replay.IDENTICAL, [f"identical: {len(found):,} bytes of console"]
+        return Exit.OK, [f"identical: {len(found):,} bytes of console"]
     if expected.startswith(found):
         many = f"{len(found):,} of {len(expected):,} bytes of console"
-        return replay.IDENTICAL, [f"ended before the boot's end: {many}, identical so far"]
+        return Exit.OK, [f"ended before the boot's end: {many}, identical so far"]
     why = "what is printed, is printed again after going back over it in gdb"
-    return replay.DIFFERS, replay.told(parting, [why])
+    return Exit.REPLAY_DIFFERS, replay.told(parting, [why])
 
 
 def _elfs(capsule: Capsule, wanted: Wanted, scratch: Path) -> _Elfs:

@@ -15,6 +15,7 @@ from lab.console.watch import Glance
 from lab.errors import UserError
 from lab.evidence.manifest import make_manifest
 from lab.evidence.run import RunFolder
+from lab.exitcodes import Exit
 from lab.qemu import icount
 from lab.qemu.binary import Qemu
 from lab.qemu.identity import identity
@@ -26,7 +27,6 @@ from lab.report.terminal import Terminal
 from lab.supplies.gather import gather_showing
 from lab.system.files import replacing, short
 from lab.trial.job import Job
-from lab.verdict.severity import Verdict
 
 
 def capsule(
@@ -56,7 +56,7 @@ def capsule(
         folder.seal()
     if found is None:
         terminal.say(f"no boot of {wanted} corrupted: try more --seeds, or other settings")
-        return Verdict.VACUOUS.exit_code
+        return Exit.VACUOUS
     kept = output or Path(f"{wanted}{SUFFIX}")
     _copy(found, kept)
     terminal.say(f"kept as {kept}; replaying it to prove it")
@@ -64,7 +64,7 @@ def capsule(
 
 
 def replay(path: Path) -> int:
-    """`lab replay`: 0 identical, 7 not."""
+    """`lab replay`: 0 identical, 8 not."""
     terminal = Terminal()
     with opened(locate(path)) as capsule:
         binary = find_emulator()
@@ -78,7 +78,7 @@ def replay(path: Path) -> int:
             parting = replaying.compare(expected, found)
             if parting is None:
                 terminal.say(f"identical: {len(found):,} bytes of console, in {ending:.0f} s")
-                return replaying.IDENTICAL
+                return Exit.OK
             differs = replaying.command_differs(capsule)
             why = replaying.reasons(capsule.manifest.identity, here, differs)
             for line in replaying.told(parting, why):
@@ -86,7 +86,7 @@ def replay(path: Path) -> int:
             kept = Path(f"{capsule.manifest.cell}.replayed.log")
             shutil.copyfile(console, kept)
             terminal.say(f"  the console of this replay is in {kept}")
-            return replaying.DIFFERS
+            return Exit.REPLAY_DIFFERS
 
 
 def _cell(config: LabConfig, wanted: str) -> Cell:

@@ -18,7 +18,6 @@ from lab.replay import capsule as capsules
 from lab.replay.capsule import Capsule
 from lab.system.deadline import Deadline
 
-IDENTICAL, DIFFERS = 0, 7  # exit codes of `lab replay`; the verdicts' own are 0 and 3 to 6
 # Wall time for a boot of some virtual seconds; the first one took 15 to 60 s on 2 cores.
 SECONDS = 1800
 _STAMP = re.compile(r"\[ *(\d{1,6}\.\d{6})\]")

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from lab.config.lab import LabConfig
 from lab.evidence.run import RunFolder
+from lab.exitcodes import Exit
 from lab.report.claims import write_page
 from lab.report.terminal import Terminal
 from lab.system.files import short
 from lab.verdict.cell import CellVerdict
 from lab.verdict.claims import FAILS, decide
 
-EXIT_FAILS = 7  # a claim does not hold, although every cell was as it should be
 FILE = "claims.txt"
 
 
@@ -24,9 +24,9 @@ def conclude(
     folder: RunFolder,
     terminal: Terminal,
 ) -> int:
-    """Write claims.txt and print a line for each claim; 0, or EXIT_FAILS."""
+    """Write claims.txt and print a line for each claim; the exit code by them alone."""
     if not config.claims:
-        return 0
+        return Exit.OK
     outcomes = [decide(name, claim, cells) for name, claim in config.claims.items()]
     width = max(len(name) for name in config.claims)
     folder.write_text(FILE, write_page("The claims, tried", facts, outcomes, repeat))
@@ -34,4 +34,5 @@ def conclude(
     for outcome in outcomes:
         terminal.say(f"{outcome.verdict:<13}  {outcome.name:<{width}}  {outcome.claim.says}")
     terminal.say(f"the page  {short(folder.path)}/{FILE}")
-    return EXIT_FAILS if any(outcome.verdict == FAILS for outcome in outcomes) else 0
+    failed = any(outcome.verdict == FAILS for outcome in outcomes)
+    return Exit.CLAIM_FAILS if failed else Exit.OK

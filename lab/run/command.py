@@ -10,6 +10,7 @@ from lab.config.cells import Cell, cells, select
 from lab.config.lab import LabConfig
 from lab.evidence.manifest import now
 from lab.evidence.run import RunFolder
+from lab.exitcodes import Exit
 from lab.qemu import icount
 from lab.report.terminal import Terminal
 from lab.run.claims import conclude
@@ -52,7 +53,7 @@ def resume(path: Path, keep_host: bool) -> int:
     began = folder.manifest()
     if supplies.provenance()["kernels"] != began["supplies"]["kernels"]:
         terminal.say("the kernels have changed since this run began: it cannot be resumed")
-        return Verdict.LAB_ERROR.exit_code
+        return Exit.LAB_ERROR
     began.setdefault("resumed", []).append(now())
     folder.write("manifest.json", began)
     job = Job(config, supplies, folder, terminal.board, threading.Event())
@@ -92,7 +93,7 @@ def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repe
     terminal.say(f"evidence  {short(folder.path)}")
     terminal.say(f"again     {repeat}")
     terminal.say(f"check it  lab verify {short(folder.path)}")
-    return 130 if job.stop.is_set() else outcomes.exit_code() or claims
+    return Exit.INTERRUPTED if job.stop.is_set() else outcomes.exit_code() or claims
 
 
 def _replayable(config: LabConfig, outcomes: list[CellVerdict], folder: RunFolder) -> list[str]:

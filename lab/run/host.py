@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from lab.config.lab import LabConfig
 from lab.errors import UserError
+from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
 from lab.supplies.gather import gather_host
 from lab.system.deadline import Deadline
 from lab.trial.xenhost import ROW, nested_host
-from lab.verdict.severity import Verdict
 
 if TYPE_CHECKING:
     from lab.host.nested import NestedHost
@@ -46,7 +46,7 @@ def status(config: LabConfig) -> int:
     running = host.running()
     terminal.say("the Xen host is running" if running else "no Xen host is running")
     host.release()
-    return 0 if running else Verdict.LAB_ERROR.exit_code
+    return Exit.OK if running else Exit.LAB_ERROR
 
 
 def _nested(config: LabConfig, terminal: Terminal) -> NestedHost:

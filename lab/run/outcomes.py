@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.config.cells import Cell
+from lab.exitcodes import Exit
 from lab.report.junit import junit
 from lab.report.markdown import write_summary
 from lab.trial.job import Job
@@ -43,7 +44,7 @@ class Outcomes:
     def exit_code(self) -> int:
         """Of the run, from the verdicts so far."""
         found = [(c.verdict, c.cell.expect) for c in self.all() if c.verdict is not None]
-        return exit_code(found) if found else Verdict.LAB_ERROR.exit_code
+        return exit_code(found) if found else Exit.LAB_ERROR
 
     def trials_of(self, cell: Cell) -> Sequence[TrialVerdict]:
         """Waits until the cell has its verdict."""

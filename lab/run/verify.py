@@ -8,6 +8,7 @@ from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.evidence.rules import hash_rules
 from lab.evidence.run import RunFolder
+from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
 from lab.verdict.cell import CellVerdict, combine, with_controls
 from lab.verdict.severity import Verdict, exit_code
@@ -64,7 +65,7 @@ def verify(path: Path) -> int:
     if differences:
         _say_of_other_rules(terminal, [run])
     if problems:
-        return Verdict.LAB_ERROR.exit_code
+        return Exit.LAB_ERROR
     hashes = len(run.hashes())
     terminal.say(f"verified: {hashes} files unchanged, {len(cells)} cells derived again alike")
     return exit_code([(c.verdict, c.cell.expect) for c in cells if c.verdict is not None])
@@ -95,6 +96,6 @@ def _verify_all(bisect: RunFolder) -> int:
         terminal.say(f"DOES NOT HOLD: {problem}")
     if problems:
         _say_of_other_rules(terminal, checked)
-        return Verdict.LAB_ERROR.exit_code
+        return Exit.LAB_ERROR
     terminal.say(f"verified: {len(checked)} sessions unchanged, their verdicts derived again alike")
     return 0

@@ -9,6 +9,7 @@ from lab.config.cells import Cell, cells
 from lab.config.lab import LabConfig
 from lab.errors import UserError
 from lab.evidence.run import RunFolder
+from lab.exitcodes import Exit
 from lab.report.board import Board
 from lab.report.terminal import Terminal
 from lab.search.course import RECORD, Plan
@@ -16,7 +17,6 @@ from lab.search.session import begin, run
 from lab.search.table import show_outcome
 from lab.supplies.gather import gather_showing
 from lab.trial.job import Job
-from lab.verdict.severity import Verdict
 
 
 def search(config: LabConfig, plan: Plan) -> int:
@@ -40,7 +40,7 @@ def resume(path: Path) -> int:
     supplies = gather_showing(config, tried[:1], terminal, [])
     if supplies.provenance()["kernels"] != folder.manifest()["supplies"]["kernels"]:
         terminal.say("the kernel has changed since this search began: it cannot be resumed")
-        return Verdict.LAB_ERROR.exit_code
+        return Exit.LAB_ERROR
     job = Job(config, supplies, folder, Board(), threading.Event())
     return show_outcome(run(job, plan, tried, terminal), folder, terminal)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lab.evidence.run import RunFolder
+from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
 from lab.search.course import RECORD, Outcome
 from lab.search.halving import DEFAULT, Score, Settings
 from lab.system.files import short
-from lab.verdict.severity import Verdict
 
 HEADINGS = ("settings", "boots", "windows", "hits", "hits/s", "hits/window")
 
@@ -33,7 +33,7 @@ def show_outcome(found: Outcome, folder: RunFolder, terminal: Terminal) -> int:
     terminal.rows(HEADINGS, [row(words(tried[one]), found.scores[one]) for one in order])
     if not any(score.hits for score in found.scores.values()):
         terminal.say("\nnothing corrupted, so nothing was learnt")
-        return Verdict.VACUOUS.exit_code
+        return Exit.VACUOUS
     terminal.say("")
     if found.winner == DEFAULT or found.comparison is None:
         terminal.say("no settings did better than those in use")

@@ -12,6 +12,7 @@ from functools import partial
 from lab.config.cells import cells
 from lab.config.lab import LabConfig
 from lab.evidence.run import RunFolder
+from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
 from lab.run.experiment import run_experiment
 from lab.system.files import short
@@ -100,7 +101,7 @@ def run_rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
             number += 1
     except KeyboardInterrupt:
         Terminal().say(f"interrupted; go on with: lab validate --resume {folder.path}")
-        return 130
+        return Exit.INTERRUPTED
     return _close(folder, subject, judged(rows), rows, number, repeat)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from lab.exitcodes import Exit
 from lab.verdict.severity import Verdict
 
 _ASKED = ("pv", "dom0")  # the kinds of guest in which the bug can be; the others are watched
@@ -25,12 +26,14 @@ class Outcome(Enum):
         raise TypeError("an outcome is not true or false; compare it")
 
     @property
-    def exit_code(self) -> int:
-        """As the verdicts': 6 something corrupts that should not, 5 something died or broke."""
+    def exit_code(self) -> Exit:
         return _EXIT[self.value]
 
 
-_EXIT = {"FIXES": 0, "VACUOUS": 3, "LAB_ERROR": 4, "BREAKS": 5, "DOES NOT FIX": 6}
+_EXIT = {
+    "FIXES": Exit.OK, "VACUOUS": Exit.VACUOUS, "LAB_ERROR": Exit.LAB_ERROR,
+    "BREAKS": Exit.PATCH_BREAKS, "DOES NOT FIX": Exit.CORRUPTS,
+}  # fmt: skip
 
 
 def in_question(name: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from lab.config.kinds import Expectation
+from lab.exitcodes import Exit
 
 
 class Verdict(Enum):
@@ -25,8 +26,8 @@ class Verdict(Enum):
         return _ORDER.index(self)
 
     @property
-    def exit_code(self) -> int:
-        return {"CLEAN": 0, "VACUOUS": 3, "LAB_ERROR": 4, "CRASHED": 5, "CORRUPTS": 6}[self.value]
+    def exit_code(self) -> Exit:
+        return Exit.OK if self is Verdict.CLEAN else Exit[self.value]
 
 
 _ORDER = list(Verdict)

@@ -104,7 +104,7 @@ def test_what_the_console_says_of_the_boot_under_gdb() -> None:
     assert code == 0
     assert "2 of 4 bytes" in said[0]
     code, said = gdbsession.outcome(b"a\nb\n", b"a\na\nb\n")
-    assert code == 7
+    assert code == 8
     assert "going back" in said[-1]
 
 

@@ -56,7 +56,7 @@ def test_two_boots_side_by_side_are_identical_and_corrupt() -> None:
 def test_a_replay_that_differs_says_where(capsule: Path, tmp_path: Path) -> None:
     changed = _with_another_seed(capsule, tmp_path / "changed.capsule")
     code, said = lab("replay", str(changed))
-    assert code == 7, said
+    assert code == 8, said
     assert "the consoles part in line" in said
     assert "another QEMU command line" in said
     (PROJECT / "dom0-control-bad.replayed.log").unlink()

@@ -265,7 +265,7 @@ def test_a_patch_is_kept_as_it_came_and_as_it_is_applied(
     assert "header was broken over two lines" in (folder / "validate.txt").read_text()
     assert built == ["unpatched", "patched"]
     # And where the patched tree does not build:
-    assert run(place, monkeypatch, Experiment(fixes), request) == 5
+    assert run(place, monkeypatch, Experiment(fixes), request) == 9
     text = (folder / "validate.txt").read_text()
     assert text.startswith("BREAKS: ")
     assert "the patched tree does not build: traps.c:1: error: no." in " ".join(text.split())
