@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
+from lab.cli.options import DEFAULT, ConfigOption, KeepHostOption, repeat
 from lab.exitcodes import GIT_ABORT, GIT_SKIP
 
 STEP = "bisect-step"
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration.")]
 CellOption = Annotated[str, typer.Option("--cell", help="Guest kind, or KIND~VARIATION.")]
 ArgsOption = Annotated[str, typer.Option("--args", help="Words for the kernels' command line.")]
 CompilerOption = Annotated[str, typer.Option("--compiler", help="What builds the kernels.")]
-DEFAULT = Path("lab.yaml")
 
 
 def add(app: typer.Typer) -> None:
@@ -42,11 +41,11 @@ def bisect(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with a bisect that was cut off, by its folder.")
     ] = None,
-    keep_host: Annotated[
-        bool, typer.Option("--keep-host", help="Leave the Xen host running afterwards.")
-    ] = False,
+    keep_host: KeepHostOption = False,
 ) -> None:
-    """Find the commit that brought the corruption in, or with --find-fix the one that ended it.
+    """Find the commit that brought it in.
+
+    Or with --find-fix the one that ended it.
 
     Exits 0 when the answer is confirmed, 3 when there is none or it is only suspected.
     """
@@ -64,7 +63,7 @@ def bisect(
         tree, good, bad, find_fix, cell, tuple(path or ()), args, compiler
     )  # fmt: skip
     text = config.read_text() if config.is_file() else ""
-    raise typer.Exit(bisectsession.bisect(asked, load(config), text, keep_host, _repeat()))
+    raise typer.Exit(bisectsession.bisect(asked, load(config), text, keep_host, repeat()))
 
 
 def bisect_step(
@@ -77,14 +76,16 @@ def bisect_step(
     compiler: CompilerOption = "gcc",
     config: ConfigOption = DEFAULT,
 ) -> None:
-    """One step for `git bisect run`: exits 0 good (old), 1 bad (new), 125 skip, 129 abort.
+    """One step for `git bisect run`.
+
+    Exits 0 good (old), 1 bad (new), 125 skip, 129 abort.
 
     With --find-fix 0 is broken (old) and 1 is fixed (new). Whatever else goes wrong aborts.
     """
     from lab.bisect import command as bisectsession
     from lab.config.load import load
 
-    found = bisectsession.step(tree, cell, find_fix, load(config), args, compiler, _repeat())
+    found = bisectsession.step(tree, cell, find_fix, load(config), args, compiler, repeat())
     raise typer.Exit(found)
 
 
@@ -93,10 +94,3 @@ def exit_code(words: list[str], code: int) -> int:
     if STEP in words[:1] and code not in (0, 1, GIT_SKIP):
         return GIT_ABORT
     return code
-
-
-def _repeat() -> str:
-    import shlex
-    import sys
-
-    return shlex.join(["lab", *sys.argv[1:]])

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lab.cli.options import DEFAULT, ConfigOption
+
 CapsuleArgument = Annotated[
     Path, typer.Argument(help="A capsule, or a run's folder that holds one.")
 ]
@@ -25,16 +27,17 @@ def add(app: typer.Typer) -> None:
 
 def capsule(
     cell: Annotated[str, typer.Argument(help="A native or dom0 cell, by its id.")],
-    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration.")] = Path(
-        "lab.yaml"
-    ),
+    config: ConfigOption = DEFAULT,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Seeds of the stress program.")] = 8,
     shifts: Annotated[str, typer.Option(help="icount shifts, in the order of trying.")] = "1,2,0,3",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file; by default CELL.capsule here.")
     ] = None,
 ) -> None:
-    """Search for a deterministic boot in which a cell corrupts, and keep it as one file."""
+    """Keep a failure as one file.
+
+    Searches for a deterministic boot in which a cell corrupts.
+    """
     from lab.config.load import load
     from lab.replay import command as replaysession
 
@@ -56,7 +59,10 @@ def replay(
         list[str] | None, typer.Option(help="Run this in gdb and end; may be given several times.")
     ] = None,
 ) -> None:
-    """Run a capsule again: exits 0 when its console is identical, 8 when it is not."""
+    """Run a capsule again.
+
+    Exits 0 when its console is identical, 8 when it is not.
+    """
     from lab.errors import UserError
     from lab.replay import command as replaysession
 
@@ -77,7 +83,10 @@ def trace(
     ] = None,
     vmlinux: VmlinuxOption = None,
 ) -> None:
-    """Trace a dom0 capsule's corruption and draw its time diagram, PV and native side by side."""
+    """Draw a failure's time diagram.
+
+    Of a dom0 capsule, PV and native side by side.
+    """
     from lab.trace import command as tracesession
 
     raise typer.Exit(tracesession.trace(path, output, vmlinux))

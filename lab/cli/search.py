@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lab.cli.options import DEFAULT, ConfigOption
+
 
 def add(app: typer.Typer) -> None:
     """Add the command."""
@@ -15,9 +17,7 @@ def add(app: typer.Typer) -> None:
 
 def search(
     cell: Annotated[str | None, typer.Argument(help="A cell that corrupts, by its id.")] = None,
-    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration.")] = Path(
-        "lab.yaml"
-    ),
+    config: ConfigOption = DEFAULT,
     candidates: Annotated[int, typer.Option(min=2, max=64, help="Settings to try.")] = 12,
     boots: Annotated[int, typer.Option(min=1, help="Boots of each in the first round.")] = 2,
     pairs: Annotated[int, typer.Option(min=1, help="Boots of winner and default at the end.")] = 8,
@@ -27,7 +27,9 @@ def search(
         Path | None, typer.Option(help="Go on with one that was cut off, by its folder.")
     ] = None,
 ) -> None:
-    """Search the stress program's settings for the highest rate of corruption on a kernel.
+    """Search the best stress settings.
+
+    Those with the highest rate of corruption on a kernel.
 
     Exits 0 with settings that are better than those in use, or with these where none is;
     3 when nothing corrupted, so that nothing was learnt.

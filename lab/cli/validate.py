@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lab.cli.options import DEFAULT, ConfigOption, repeat
+
 
 def add(app: typer.Typer) -> None:
     """Add the command."""
@@ -45,9 +47,7 @@ def validate(
         Path | None, typer.Option(help="Instead of tree and patch: the kernel without it ...")
     ] = None,
     patched: Annotated[Path | None, typer.Option(help="... and the kernel with it.")] = None,
-    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration.")] = Path(
-        "lab.yaml"
-    ),
+    config: ConfigOption = DEFAULT,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with one that was cut off, by its folder.")
     ] = None,
@@ -56,9 +56,6 @@ def validate(
 
     Exits 0 FIXES, 3 VACUOUS, 4 LAB_ERROR, 6 DOES NOT FIX, 9 BREAKS.
     """
-    import shlex
-    import sys
-
     from lab.config.load import load
     from lab.errors import UserError
     from lab.validate import command as module
@@ -75,10 +72,9 @@ def validate(
         raise UserError(
             "give --tree and --patch, or --xen, --patch and --kernel, or --unpatched and --patched"
         )
-    repeat = shlex.join(["lab", *sys.argv[1:]])
     request = validateplan.Request(
         tree=tree, rev=rev, patch=patch, fuzz=fuzz, loose=loose,
         images=(unpatched, patched) if unpatched and patched else None,
         xen=xen, kernels=tuple(kernel or ()), kinds=tuple(cell or ()),
     )  # fmt: skip
-    raise typer.Exit(module.validate(load(config), config, request, repeat))
+    raise typer.Exit(module.validate(load(config), config, request, repeat()))

@@ -120,7 +120,7 @@ class Board:
             self._rows[name] = row
         self._tell(
             row,
-            f"{verdict.value if verdict is not None else 'done'}: {reason}" if reason else "done",
+            f"{verdict.value}: {reason}" if verdict is not None else reason or "done",
         )
 
     def _tell(self, row: Row, text: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.report.board import Board, Row
+from lab.report.table import HEADINGS, LEFT, explain, has_sure, make_row, unexpected
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
@@ -101,35 +102,42 @@ class Terminal:
         corrupt = Text(f"{row.corruptions:,}" if row.corruptions else "", style="red")
         return mark, Text(row.name), state, Text(seconds), Text(windows), corrupt
 
-    def rows(self, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-        """A plain table of text."""
+    def rows(
+        self, headings: tuple[str, ...], rows: list[tuple[str, ...]], numbers: bool = True
+    ) -> None:
+        """A plain table of text; ``numbers``: all columns but the first hold figures."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, heading in enumerate(headings):
-            table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+            table.add_column(
+                heading, justify="right" if number and numbers else "left", no_wrap=True
+            )
         for row in rows:
             table.add_row(*(escape(text) for text in row))
         self.console.print(table)
 
-    def table(self, cells: list[CellVerdict]) -> None:
-        """The closing table: the cell, its verdict, and why."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("cell", no_wrap=True)
-        table.add_column("verdict", no_wrap=True)
-        table.add_column("expected", no_wrap=True)
-        for title in ("windows", "corrupt", "seconds"):
-            table.add_column(title, justify="right", no_wrap=True)
-        table.add_column("why", overflow="fold")
-        for cell in cells:
-            verdict = cell.verdict
-            name = verdict.value if verdict is not None else "impossible"
-            style = _COLOUR[verdict] if verdict is not None else "dim"
-            flag = "" if cell.as_expected or verdict is None else " (!)"
-            table.add_row(
-                cell.cell.id, Text(name + flag, style=style), cell.cell.expect or "-",
-                f"{cell.windows:,}", f"{cell.corruptions:,}", f"{cell.seconds:.0f}",
-                escape(cell.reason),
-            )  # fmt: skip
+    def table(self, cells: Sequence[CellVerdict], safety: float) -> None:
+        """The closing table; ``safety`` is that of the run's confidence settings."""
+        made = [make_row(cell) for cell in cells]
+        table = Table(box=None, padding=(0, self._gap(made), 0, 0), header_style="bold")
+        for number, heading in enumerate(HEADINGS):
+            left = number < LEFT
+            table.add_column(heading, justify="left" if left else "right", no_wrap=number > 0,
+                             overflow="fold")  # fmt: skip
+        for cell, words in zip(cells, made, strict=True):
+            style = _COLOUR[cell.verdict] if cell.verdict is not None else "dim"
+            wrong = "red" if cell.verdict is not None and not cell.as_expected else ""
+            styles = ("", style, wrong, *("" for _ in words[LEFT:]))
+            table.add_row(*(Text(w, style=s) for w, s in zip(words, styles, strict=True)))
         self.console.print(table)
+        if has_sure(cells):
+            self.say(explain(safety))
+        for name, why in unexpected(cells):
+            self.say(f"  {name}  {why}")
+
+    def _gap(self, rows: list[tuple[str, ...]]) -> int:
+        """Columns stand two apart where there is room for that."""
+        widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
+        return 2 if sum(widths) + 2 * len(widths) <= self.console.width else 1
 
 
 def _console() -> Console:

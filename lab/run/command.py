@@ -79,7 +79,7 @@ def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repe
     outcomes = execute(job, chosen, terminal, keep_host, repeat)
     found = outcomes.all()
     terminal.say("")
-    terminal.table(found)
+    terminal.table(found, job.config.confidence.safety)
     wrong = [cell.cell.id for cell in found if cell.verdict is not None and not cell.as_expected]
     verdict = (
         "every cell shows what it should" if not wrong else f"not as it should: {', '.join(wrong)}"

@@ -26,17 +26,18 @@ def run_experiment(
     terminal: Terminal,
     keep_host: bool,
     repeat: str,
+    provisional: bool = False,
 ) -> list[CellVerdict]:
     """Gather, run into ``folder``, the cells' verdicts.
 
     ``terminal`` shows the progress and should be a new one for each step. Raises
     KeyboardInterrupt when a person ended it; the folder then holds what was done, and
-    `lab run --resume` on it would go on.
+    `lab run --resume` on it would go on. ``provisional``: as in Outcomes.
     """
     supplies = gather_showing(config, chosen, terminal, [])
     record_plan(folder, config, chosen, supplies, repeat)
     job = Job(config, supplies, folder, terminal.board, threading.Event())
-    outcomes = execute(job, chosen, terminal, keep_host, repeat)
+    outcomes = execute(job, chosen, terminal, keep_host, repeat, provisional)
     if job.stop.is_set():
         raise KeyboardInterrupt
     return outcomes.all()
@@ -52,10 +53,15 @@ def record_plan(
 
 
 def execute(
-    job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repeat: str
+    job: Job,
+    chosen: list[Cell],
+    terminal: Terminal,
+    keep_host: bool,
+    repeat: str,
+    provisional: bool = False,
 ) -> Outcomes:
     """Run what the folder has no verdict of yet; ``job.stop`` is set when it was interrupted."""
-    outcomes = Outcomes(job, chosen, describe(job.supplies), repeat)
+    outcomes = Outcomes(job, chosen, describe(job.supplies), repeat, provisional)
     with terminal.progress():
         Schedule(job, chosen, outcomes, keep_host).execute()
     return outcomes

@@ -10,6 +10,7 @@ from lab.config.cells import Cell
 from lab.exitcodes import Exit
 from lab.report.junit import junit
 from lab.report.markdown import write_summary
+from lab.report.table import how_sure
 from lab.trial.job import Job
 from lab.verdict.cell import CellVerdict, with_controls
 from lab.verdict.facts import TrialVerdict
@@ -19,13 +20,25 @@ _NOT_YET = "not run: the run has not come to it"
 
 
 class Outcomes:
-    """Safe for threads. ``facts``: for the summary, what was run on what."""
+    """Safe for threads. ``facts``: for the summary, what was run on what.
 
-    def __init__(self, job: Job, cells: Sequence[Cell], facts: dict[str, str], repeat: str) -> None:
+    ``provisional``: more boots of the same cells follow, so that a clean cell which is not sure
+    enough yet is shown as one that is clean so far.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        cells: Sequence[Cell],
+        facts: dict[str, str],
+        repeat: str,
+        provisional: bool = False,
+    ) -> None:
         self._job = job
         self._cells = cells
         self._facts = facts
         self._repeat = repeat
+        self._provisional = provisional
         self._known: dict[str, CellVerdict] = {}
         self._settled = {cell.id: threading.Event() for cell in cells}
         self._lock = threading.Lock()
@@ -59,9 +72,17 @@ class Outcomes:
             self._known[cell] = outcome
         self._settled[cell].set()
         shown = next(one for one in self.all() if one.cell.id == cell)
-        as_expected = None if shown.verdict is None else shown.as_expected
-        self._job.board.done(cell, shown.verdict, shown.reason, as_expected)
+        self._show(shown)
         self.write_reports()
+
+    def _show(self, outcome: CellVerdict) -> None:
+        name, board = outcome.cell.id, self._job.board
+        if self._provisional and outcome.miss_so_far is not None:
+            board.done(name, None, f"clean so far, {how_sure(outcome.miss_so_far)}", None)
+        elif outcome.verdict is None:
+            board.done(name, None, f"impossible: {outcome.reason}", None)
+        else:
+            board.done(name, outcome.verdict, outcome.reason, outcome.as_expected)
 
     def fail(self, cells: Sequence[Cell], why: str) -> None:
         """LAB_ERROR for those of the cells that have no verdict, so that nobody waits for one."""

@@ -57,9 +57,10 @@ def verify(path: Path) -> int:
     if run.manifest().get("bisect"):
         return _verify_all(run)
     cells, differences = rederive(run)
+    config = LabConfig.model_validate(run.read("config.json"))
     problems = run.tampered() + differences
     terminal = Terminal()
-    terminal.table(cells)
+    terminal.table(cells, config.confidence.safety)
     for problem in problems:
         terminal.say(f"DOES NOT HOLD: {problem}")
     if differences:

@@ -91,7 +91,7 @@ def run_rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
             terminal = Terminal()
             terminal.say(f"round {number}: {len(chosen)} cells, evidence in {short(folder.path)}")
             outcomes = run_experiment(
-                round_config(config, number), chosen, folder, terminal, False, repeat
+                round_config(config, number), chosen, folder, terminal, False, repeat, True
             )
             rows = paired(subject.names, outcomes)
             failed = judged(rows).outcome is Outcome.LAB_ERROR

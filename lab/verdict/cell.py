@@ -29,6 +29,8 @@ class CellVerdict:
     # CLEAN only: the bound on the chance that a kernel as bad as the control, by its lower bound
     # and the safety factor, would have shown nothing in this exposure.
     miss: float | None = None
+    # The same of a cell that is VACUOUS only because its clean boots are too few so far.
+    miss_so_far: float | None = None
 
     @property
     def as_expected(self) -> bool:
@@ -63,6 +65,7 @@ class CellVerdict:
             "corruptions": self.corruptions,
             "hits": self.hits,
             "miss": self.miss,
+            "miss_so_far": self.miss_so_far,
             "trials": [trial.as_json() for trial in self.trials],
             "seconds": round(self.seconds, 2),
         }
@@ -129,11 +132,12 @@ def _weighed(
     times = f"{wanted.safety:g} times less bad than" if wanted.safety > 1 else "as bad as"
     seen = f"{sum(windows):,} windows of {len(windows)} {'boot' if len(windows) == 1 else 'boots'}"
     if miss > wanted.level:
-        return _vacuous(
+        unsure = _vacuous(
             cell,
             f"too little exposure: in {seen} a kernel {times} {control} would show nothing "
             f"with probability {miss:.0e}; {wanted.level:.0e} is wanted",
         )
+        return replace(unsure, miss_so_far=miss)
     text = (
         f"0 corruptions in {seen}; rate below {confidence.bound(sum(windows)):.1e} per window at "
         f"95 %; a kernel {times} {control} would have been caught with probability 1 - {miss:.0e}"

@@ -1,0 +1,150 @@
+"""`lab run` and what looks at cells and runs: plan, prepare, verify, figures, show, list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.options import DEFAULT, ConfigOption, KeepHostOption, RunArgument, repeat
+from lab.errors import UserError
+
+if TYPE_CHECKING:
+    from lab.config.cells import Cell
+    from lab.config.lab import LabConfig
+
+CellsArgument = Annotated[
+    list[str] | None, typer.Argument(help="Cells by id or glob; all of them by default.")
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (run, plan, show, list_, verify, figures, prepare):
+        app.command(command.__name__.rstrip("_"))(command)
+
+
+def run(
+    cells: CellsArgument = None,
+    config: ConfigOption = DEFAULT,
+    trials: Annotated[int | None, typer.Option(min=1, help="Fresh boots per cell.")] = None,
+    seconds: Annotated[int | None, typer.Option(min=1, help="Stress, guest seconds.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with a run that was cut off, by its folder.")
+    ] = None,
+    keep_host: KeepHostOption = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Repeatable boots; corruptions kept to replay.")
+    ] = False,
+    plan: Annotated[
+        str | None, typer.Option(help="A configuration of plans/ by name, such as seed.")
+    ] = None,
+    kernel: Annotated[
+        list[str] | None, typer.Option(help="A kernel that a plan asks for, NAME=BZIMAGE.")
+    ] = None,
+) -> None:
+    """Run cells and keep the evidence.
+
+    Exits 0 when every cell shows what it should.
+    """
+    from lab.run import command
+
+    if resume is not None:
+        if cells or trials or seconds or deterministic or plan or kernel:
+            raise UserError("--resume takes its cells and settings from the run: give no others")
+        raise typer.Exit(command.resume(resume, keep_host))
+    if plan is not None:
+        from lab.config.load import plan_file
+
+        config = plan_file(plan)
+    loaded = _load(config, trials, seconds)
+    if kernel:
+        from lab.config.kernel import supplied
+
+        loaded = loaded.model_copy(update={"kernels": supplied(loaded.kernels, kernel)})
+    if deterministic:
+        from lab.qemu.icount import configured
+
+        loaded = configured(loaded)
+    raise typer.Exit(command.run(loaded, config, cells or [], keep_host, repeat()))
+
+
+def plan(cells: CellsArgument = None, config: ConfigOption = DEFAULT) -> None:
+    """Print the cells, touching nothing."""
+    found = _selected(_load(config), cells)
+    width = max(len(cell.id) for cell in found)
+    for cell in found:
+        details = [f"expect {cell.expect}" if cell.expect else "no expectation"]
+        details += [f"{cell.vcpus} vcpus"] if cell.vcpus > 1 else []
+        details += [f"args {cell.args}"] if cell.args else []
+        details += [f"{key} {value}" for key, value in cell.settings.items()]
+        details += ["added as the control"] if cell.added_as_control else []
+        typer.echo(f"{cell.id:<{width}}  {', '.join(details)}")
+
+
+def prepare(cells: CellsArgument = None, config: ConfigOption = DEFAULT) -> None:
+    """Download and build what cells need."""
+    from lab.run import command
+
+    loaded = _load(config)
+    command.prepare(loaded, _selected(loaded, cells))
+
+
+def verify(folder: RunArgument) -> None:
+    """Derive a run's verdicts again.
+
+    From the raw consoles, after the hashes of all files were checked.
+    """
+    from lab.run import verify as verification
+
+    raise typer.Exit(verification.verify(folder))
+
+
+def figures(folder: RunArgument) -> None:
+    """Print a run's speeds and rates: medians over its boots."""
+    from lab.run import figures as module
+
+    module.show(folder)
+
+
+def show(
+    folder: RunArgument,
+    cell: Annotated[
+        str | None, typer.Argument(help="One of its cells, for the whole story.")
+    ] = None,
+) -> None:
+    """Print a run's table again, or one cell's story."""
+    from lab.run import show as module
+
+    if cell is None:
+        module.show_run(folder)
+    else:
+        module.show_cell(folder, cell)
+
+
+def list_() -> None:
+    """List the runs: command and outcome."""
+    from lab.evidence.run import RESULTS
+    from lab.run.show import list_runs
+
+    list_runs(RESULTS)
+
+
+def _load(config: Path, trials: int | None = None, seconds: int | None = None) -> LabConfig:
+    from lab.config.load import load
+
+    loaded = load(config)
+    if trials is not None:
+        loaded = loaded.model_copy(update={"trials": trials})
+    if seconds is not None:
+        stress = loaded.stress.model_copy(update={"seconds": seconds})
+        loaded = loaded.model_copy(update={"stress": stress})
+    return loaded
+
+
+def _selected(config: LabConfig, cells: list[str] | None) -> list[Cell]:
+    from lab.config.cells import cells as all_cells
+    from lab.config.cells import select
+
+    return select(all_cells(config), cells or [])

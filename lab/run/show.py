@@ -1,0 +1,143 @@
+"""`lab show` and `lab list`: runs of before, as their folders have them. Nothing is judged anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lab.config.cells import Cell
+from lab.config.lab import LabConfig
+from lab.errors import UserError
+from lab.evidence.run import RunFolder
+from lab.evidence.trial import TrialFolder
+from lab.report.table import how_sure
+from lab.report.terminal import Terminal
+from lab.system.files import short
+from lab.verdict.cell import CellVerdict
+from lab.verdict.facts import TrialVerdict
+from lab.verdict.severity import Verdict
+
+LIST_HEADINGS = ("run", "command", "outcome")
+_NARROW = 40  # of a command in the list
+
+
+def show_run(path: Path) -> None:
+    """A run's closing table again."""
+    run = RunFolder.open(path)
+    terminal = Terminal()
+    manifest = run.manifest()
+    terminal.say(f"{manifest['command']}")
+    terminal.say(f"begun {manifest.get('began', '?')}; evidence in {short(run.path)}")
+    terminal.say("")
+    if not (run.path / "plan.json").is_file():
+        terminal.say(f"its page is {short(run.path)}/summary.md")
+        return
+    config = LabConfig.model_validate(run.read("config.json"))
+    terminal.table(read_outcomes(run), config.confidence.safety)
+    terminal.say(f"\none cell's story: lab show {short(run.path)} CELL")
+
+
+def show_cell(path: Path, cell: str) -> None:
+    """One cell's whole story: verdict, reason, figures, consoles, the first corruption."""
+    run = RunFolder.open(path)
+    found = {outcome.cell.id: outcome for outcome in read_outcomes(run)}
+    if cell not in found:
+        raise UserError(f"{path}: has no cell {cell!r} (it has {', '.join(found)})")
+    terminal = Terminal()
+    for line in tell_cell(found[cell], run.trials(cell)):
+        terminal.say(line)
+
+
+def tell_cell(outcome: CellVerdict, trials: list[TrialFolder]) -> list[str]:
+    """The story in lines."""
+    verdict = outcome.verdict.value if outcome.verdict is not None else "impossible here"
+    lines = [f"{outcome.cell.id}: {verdict}", f"  {outcome.reason}", ""]
+    figures = {
+        "expected": outcome.cell.expect or "nothing said: clean passes",
+        "windows": f"{outcome.windows:,}, {outcome.hits:,} of them hit",
+        "checks": f"{outcome.checks:,}, {outcome.corruptions:,} of them failed",
+        "how sure": how_sure(outcome.miss),
+        "boots": f"{len(outcome.trials):,} in {outcome.seconds:.0f} s",
+        "arguments": outcome.cell.args or "-",
+    }
+    lines += [f"  {name:<10} {text}" for name, text in figures.items()]
+    first = next((t for t in outcome.trials if t.example), None)
+    if first is not None:
+        words = " ".join(f"{key}={value}" for key, value in first.example.items())
+        lines += ["", f"  first corruption, {first.first_corruption or 0:.2f} s: {words}"]
+    notes = dict.fromkeys(note for trial in outcome.trials for note in trial.notes)
+    lines += [f"  note: {note}" for note in notes]
+    lines += ["", "  boot  verdict      windows    hits  console"]
+    for trial, seen in zip(trials, outcome.trials, strict=False):
+        lines.append(
+            f"  {trial.number:>4}  {seen.verdict.value:<9} {seen.windows:>10,} {seen.hits:>7,}  "
+            f"{short(trial.console)}"
+        )
+    return lines
+
+
+def list_runs(root: Path) -> None:
+    """The runs below a results folder, the newest last."""
+    terminal = Terminal()
+    found = [path for path in sorted(root.iterdir()) if _is_run(path)] if root.is_dir() else []
+    if not found:
+        terminal.say(f"there are no runs in {short(root)}")
+        return
+    rows = [_list_row(RunFolder(path)) for path in found]
+    terminal.rows(LIST_HEADINGS, rows, numbers=False)
+    terminal.say(f"\na run's table: lab show {short(found[-1])}")
+
+
+def _is_run(path: Path) -> bool:
+    return not path.is_symlink() and (path / "manifest.json").is_file()
+
+
+def _list_row(run: RunFolder) -> tuple[str, ...]:
+    try:
+        command = str(run.manifest().get("command", "?")).removeprefix("lab ")
+        outcome = _say_outcome(run)
+    except UserError:
+        command, outcome = "?", "cannot be read"
+    if len(command) > _NARROW:
+        command = command[: _NARROW - 3] + "..."
+    return run.path.name, command, outcome
+
+
+def _say_outcome(run: RunFolder) -> str:
+    """In a few words."""
+    if (run.path / "validate.json").is_file():
+        return str(run.read("validate.json").get("outcome", "cut off"))
+    cells = run.summary()
+    if not cells:
+        return "see summary.md" if (run.path / "summary.md").is_file() else "cut off"
+    wrong = [c["cell"] for c in cells if c["verdict"] is not None and not c["as_expected"]]
+    many = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+    sealed = "" if (run.path / "hashes.json").is_file() else ", cut off"
+    if not wrong:
+        return f"{many}, all as expected{sealed}"
+    return f"{many}, {len(wrong)} not as expected{sealed}"
+
+
+def read_outcomes(run: RunFolder) -> list[CellVerdict]:
+    """The cells as the run wrote them last, in the plan's order."""
+    stored = {cell["cell"]: cell for cell in run.summary()}
+    return [_outcome(Cell(**cell), stored.get(cell["id"])) for cell in run.plan()]
+
+
+def _outcome(cell: Cell, stored: dict[str, Any] | None) -> CellVerdict:
+    if stored is None:
+        return CellVerdict(cell, Verdict.LAB_ERROR, "not run: the run was cut off before it")
+    verdict = stored["verdict"]
+    return CellVerdict(
+        cell,
+        Verdict(verdict) if verdict is not None else None,
+        str(stored["reason"]),
+        tuple(_trial(trial) for trial in stored["trials"]),
+        float(stored["seconds"]),
+        stored.get("miss"),
+        stored.get("miss_so_far"),
+    )
+
+
+def _trial(stored: dict[str, Any]) -> TrialVerdict:
+    return TrialVerdict(**{**stored, "verdict": Verdict(stored["verdict"])})
