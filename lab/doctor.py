@@ -24,7 +24,7 @@ from lab.qemu import binary
 from lab.qemu.accelerator import Accel, Proof
 from lab.qemu.binary import Qemu
 from lab.system import debian
-from lab.system.files import cache_dir
+from lab.system.cache import cache_dir
 from lab.system.process import cores as usable_cores
 from lab.system.process import run
 from lab.trial.limits import available_mib

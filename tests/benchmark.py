@@ -20,7 +20,8 @@ from typing import Any
 from lab.config.cells import cells, select
 from lab.config.load import load
 from lab.supplies.gather import Supplies, gather
-from lab.system.files import PROJECT, cache_dir
+from lab.system.cache import cache_dir
+from lab.system.files import PROJECT
 from lab.trial.assignment import gather_facts, make_assignment
 from lab.trial.job import Job
 from lab.trial.machine import OwnMachine

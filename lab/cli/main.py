@@ -59,7 +59,8 @@ def _crash(error: Exception) -> str:
     """Keep the traceback where it can be reported from; what went wrong, and where that is."""
     import traceback
 
-    from lab.system.files import cache_dir, write_atomic
+    from lab.system.cache import cache_dir
+    from lab.system.files import write_atomic
 
     path = cache_dir() / "crash.log"
     write_atomic(path, "".join(traceback.format_exception(error)))

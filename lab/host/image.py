@@ -20,15 +20,8 @@ from typing import Any
 from lab.errors import LabError
 from lab.system import debian
 from lab.system.answers import sha256
-from lab.system.files import (
-    PROJECT,
-    building,
-    cache_dir,
-    locked,
-    require_space,
-    sha256_of,
-    write_atomic,
-)
+from lab.system.cache import building, cache_dir, locked, require_space
+from lab.system.files import PROJECT, sha256_of, write_atomic
 from lab.system.process import follow, run
 
 RECIPE = PROJECT / "images" / "dom0"

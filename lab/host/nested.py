@@ -23,8 +23,9 @@ from lab.host.plan import HostPlan
 from lab.host.saved import SavedHost, saved_host
 from lab.host.shell import Address, Shell, answers, free_port
 from lab.host.virt import Domains
+from lab.system.cache import cache_dir
 from lab.system.deadline import Deadline
-from lab.system.files import cache_dir, sha256_of, write_atomic
+from lab.system.files import sha256_of, write_atomic
 from lab.system.process import run
 
 PREFIX = "xen-fpu-lab-"  # of the domain's name

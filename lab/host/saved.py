@@ -21,7 +21,8 @@ from lab.host.plan import HostPlan
 from lab.qemu import identity as qemuidentity
 from lab.qemu.accelerator import processor
 from lab.system.answers import sha256, stamp
-from lab.system.files import building, require_space, sha256_of, write_atomic
+from lab.system.cache import building, require_space
+from lab.system.files import sha256_of, write_atomic
 
 _VERSION = "1"  # of what is done to a host before it is saved
 _KEPT = 3  # states, of one Xen each: some 250 MiB

@@ -25,15 +25,8 @@ from lab.kernel.kernel import Kernel
 from lab.kernel.recipe import repeat
 from lab.kernel.source import Source
 from lab.kernel.worktree import Worktree
-from lab.system.files import (
-    building,
-    cache_dir,
-    locked,
-    require_space,
-    sha256,
-    sha256_of,
-    write_atomic,
-)
+from lab.system.cache import building, cache_dir, locked, require_space
+from lab.system.files import sha256, sha256_of, write_atomic
 from lab.system.process import cores, follow, run
 
 __all__ = ["BuildFailed", "BuildSpec", "build", "not_taken"]

@@ -12,7 +12,8 @@ from lab.kernel.build import BuildSpec, build
 from lab.kernel.control import FRAGMENTS as CONTROL_FRAGMENTS
 from lab.kernel.kernel import Kernel
 from lab.kernel.source import GIT_ENV, Release, RevisionSource, Source, TreeSource, git
-from lab.system.files import PROJECT, cache_dir, locked, sha256_of
+from lab.system.cache import cache_dir, locked
+from lab.system.files import PROJECT, sha256_of
 from lab.system.process import run
 
 # What every guest kind needs and what decides whether the bug can show; what a version does not

@@ -25,8 +25,9 @@ from lab.console import text as consoletext
 from lab.errors import LabError, UserError
 from lab.qemu.binary import Qemu
 from lab.qemu.machine import TCG_CPU
+from lab.system.cache import cache_dir, locked
 from lab.system.deadline import Deadline
-from lab.system.files import cache_dir, locked, sha256_of, write_atomic
+from lab.system.files import sha256_of, write_atomic
 from lab.xen import hypervisor as xen_images
 
 KVM = Path("/dev/kvm")

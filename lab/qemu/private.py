@@ -15,7 +15,8 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.system import debian
-from lab.system.files import building, cache_dir, locked, require_space, sha256_of, write_atomic
+from lab.system.cache import building, cache_dir, locked, require_space
+from lab.system.files import sha256_of, write_atomic
 from lab.system.process import run
 
 SUITE = "bookworm"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lab.system.files import cache_dir, write_atomic
+from lab.system.cache import cache_dir
+from lab.system.files import write_atomic
 
 
 class Durations:

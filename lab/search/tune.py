@@ -16,7 +16,8 @@ from lab.search.session import begin
 from lab.search.table import show_outcome, words
 from lab.supplies.gather import gather_showing
 from lab.system.answers import sha256
-from lab.system.files import cache_dir, sha256_of, write_atomic
+from lab.system.cache import cache_dir
+from lab.system.files import sha256_of, write_atomic
 
 # What a run takes the time for: 22 boots in the rounds, 12 to compare.
 SHORT = Plan(cell="", seed=1, count=8, boots=1, pairs=6, seconds=5)

@@ -29,7 +29,8 @@ from lab.supplies.feasible import (
 )
 from lab.supplies.ramdisk import ramdisk
 from lab.system.answers import sha256
-from lab.system.files import cache_dir, require_space, sha256_of, write_atomic
+from lab.system.cache import cache_dir, require_space
+from lab.system.files import sha256_of, write_atomic
 from lab.xen import hypervisor as xen
 from lab.xen.hypervisor import Xen
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from lab.system import files
-from lab.system.files import cache_dir, sha256_of, write_atomic
+from lab.system.cache import cache_dir
+from lab.system.files import sha256_of, write_atomic
 
 Stamp = list[list[str | int]]
 # A file that was changed a moment ago may change again within one tick of its file system's

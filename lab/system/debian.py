@@ -17,7 +17,8 @@ from pathlib import Path
 
 from lab.errors import LabError, UserError
 from lab.system.answers import remembered
-from lab.system.files import building, cache_dir, locked, sha256, write_atomic
+from lab.system.cache import building, cache_dir, locked
+from lab.system.files import sha256, write_atomic
 from lab.system.process import run
 
 _ARCHIVE_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

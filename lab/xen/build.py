@@ -18,15 +18,8 @@ from lab.errors import LabError, UserError
 from lab.kernel import kconfig
 from lab.patch import mail as patchmail
 from lab.system import debian
-from lab.system.files import (
-    building,
-    cache_dir,
-    locked,
-    require_space,
-    sha256,
-    sha256_of,
-    write_atomic,
-)
+from lab.system.cache import building, cache_dir, locked, require_space
+from lab.system.files import sha256, sha256_of, write_atomic
 from lab.system.process import cores, follow, run
 
 Report = Callable[[str], None]

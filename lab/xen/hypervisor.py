@@ -13,7 +13,8 @@ from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
 from lab.system import debian
 from lab.system.answers import sha256
-from lab.system.files import cache_dir, sha256_of, write_atomic
+from lab.system.cache import cache_dir
+from lab.system.files import sha256_of, write_atomic
 
 Report = Callable[[str], None]
 _GZIP = b"\x1f\x8b"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from lab.kernel.control import PATCHES
 from lab.kernel.source import PackageSource
-from lab.system.files import building, cache_dir, locked, sha256_of
+from lab.system.cache import building, cache_dir, locked
+from lab.system.files import sha256_of
 
 SERIES = "6.1"
 CORE = "arch/x86/kernel/fpu/core.c"

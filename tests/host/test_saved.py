@@ -9,7 +9,7 @@ from lab.host import saved as savedhost
 from lab.host.image import Dom0Image, Keys
 from lab.host.plan import HostPlan
 from lab.host.saved import SavedHost, saved_host
-from lab.system import files
+from lab.system import cache
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_whatever_it_depends_on_makes_it_another(
 
 def test_a_state_of_an_interrupted_save_is_not_taken(plan: HostPlan, tmp_path: Path) -> None:
     saved = state(plan, tmp_path / "host")
-    cut_off = files.building(saved.folder)  # never left: its process was killed
+    cut_off = cache.building(saved.folder)  # never left: its process was killed
     (cut_off.__enter__() / "memory").write_text("half")
     assert not saved.exists()
     make(saved, tmp_path / "host")
