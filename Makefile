@@ -35,6 +35,7 @@ lint: setup-dev
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
 	shellcheck $(SHELL_SCRIPTS)
 	$(MAKE) --no-print-directory -s -C repro analyze
 

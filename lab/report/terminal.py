@@ -118,7 +118,9 @@ class Terminal:
     def table(self, cells: Sequence[CellVerdict], safety: float) -> None:
         """The closing table; ``safety`` is that of the run's confidence settings."""
         made = [make_row(cell) for cell in cells]
-        table = Table(box=None, padding=(0, self._gap(made), 0, 0), header_style="bold")
+        table = Table(
+            box=None, padding=(0, self._gap(made), 0, 0), pad_edge=False, header_style="bold"
+        )
         for number, heading in enumerate(HEADINGS):
             left = number < LEFT
             table.add_column(heading, justify="left" if left else "right", no_wrap=number > 0,
