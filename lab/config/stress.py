@@ -8,45 +8,77 @@ from pydantic import Field, field_validator
 
 from lab.config.model import Model, unknown
 
-# What the stress program takes besides the keys of StressConfig (repro/README.md).
-STRESS_SETTINGS = (
-    "openers", "victims", "opener_us", "hold_us", "victim_us", "naps", "prio", "pressure",
-    "opener_cpu", "victim_cpu", "parent_fpu", "steady", "witness",
-    "opener_prio", "halt", "aim", "files",
-)  # fmt: skip
-_FILES = {"mmx", "x87", "sse"}  # register files that are watched
-_PLACES = ("any", "spread")  # besides a vCPU's number
+# What the stress program takes besides the keys of StressConfig (repro/README.md): lowest and
+# highest value, as repro/settings.c has them.
+NUMBERS: dict[str, tuple[int, int]] = {
+    "openers": (0, 400),
+    "victims": (0, 64),
+    "opener_us": (0, 10_000_000),
+    "hold_us": (0, 10_000_000),
+    "victim_us": (1, 10_000_000),
+    "aim": (0, 1),
+    "naps": (1, 1000),
+    "steady": (0, 64),
+    "witness": (0, 1),
+    "prio": (0, 90),
+    "opener_prio": (0, 90),
+    "parent_fpu": (0, 1),
+    "halt": (0, 1),
+    "pressure": (0, 2000),
+    "opener_cpu": (0, 1000),
+    "victim_cpu": (0, 1000),
+}
+PLACES = ("any", "spread")  # for the two settings that name a vCPU, besides its number
+FILES = ("mmx", "x87", "sse")  # register files that are watched: the setting "files"
+MOST = 2_000_000_000  # windows and checks of one boot
 Settings = dict[str, int | str]
 
 
 def check_settings(value: Settings) -> Settings:
     """Settings as they are; ValueError for a name or a value that the program does not take."""
     for key, given in value.items():
-        if key not in STRESS_SETTINGS:
-            raise ValueError(unknown(key, STRESS_SETTINGS))
         if key == "files":
-            if not (isinstance(given, str) and set(given.split(",")) <= _FILES):
-                raise ValueError(f"files should name some of {', '.join(sorted(_FILES))}")
-        elif isinstance(given, str):
-            if not (key.endswith("_cpu") and given in _PLACES):
-                raise ValueError(f"{key} should be a number, not {given!r}")
-        elif not 0 <= given < 2**31:
-            raise ValueError(f"{key} must be between 0 and {2**31 - 1}")
+            _check_files(given)
+        elif key in NUMBERS:
+            _check_number(key, given)
+        else:
+            raise ValueError(unknown(key, (*NUMBERS, "files")))
     return value
+
+
+def _check_files(given: int | str) -> None:
+    names = str(given).split(",")
+    if not set(names) <= set(FILES) or len(set(names)) != len(names):
+        raise ValueError(f"files should name some of {', '.join(FILES)}, with commas between them")
+
+
+def _check_number(key: str, given: int | str) -> None:
+    lowest, highest = NUMBERS[key]
+    if isinstance(given, str):
+        if key.endswith("_cpu") and given in PLACES:
+            return
+        words = f", or one of {', '.join(PLACES)}" if key.endswith("_cpu") else ""
+        raise ValueError(f"{key} should be a number{words}, not {given!r}")
+    if not lowest <= given <= highest:
+        raise ValueError(f"{key} must be from {lowest} to {highest}, not {given}")
 
 
 class StressConfig(Model):
     """Settings of the stress program (repro/README.md), and how much it must have done."""
 
     seconds: int = Field(12, ge=1, le=86400, description="How long a trial stresses, guest time.")
-    windows: int = Field(0, ge=0, description="End after that many windows; 0: by time only.")
+    windows: int = Field(
+        0, ge=0, le=MOST, description="End after that many windows; 0: by time only."
+    )
     stop: Literal["auto", "first", "never"] = Field(
         "auto",
         description="A boot's end by corruption: the first, never (and all trials are booted), or "
         "auto: the first, but a control goes on to its control_hits and a clean cell to its end.",
     )
-    min_windows: int = Field(100, ge=1, description="Fewer windows than this prove nothing.")
-    min_checks: int = Field(100, ge=1, description="Fewer register checks prove nothing.")
+    min_windows: int = Field(
+        100, ge=1, le=MOST, description="Fewer windows than this prove nothing."
+    )
+    min_checks: int = Field(100, ge=1, le=MOST, description="Fewer register checks prove nothing.")
     arch: Literal[64, 32] = Field(64, description="64- or 32-bit stress program.")
     seed: int = Field(1, ge=0, le=2**31 - 1, description="Seed of the program's jitter.")
     settings: Settings = Field(
