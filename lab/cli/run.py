@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 CellsArgument = Annotated[
     list[str] | None, typer.Argument(help="Cells by id or glob; all of them by default.")
 ]
+PlanOption = Annotated[
+    str | None, typer.Option(help="A configuration of plans/ by name, such as seed.")
+]
+KernelOption = Annotated[
+    list[str] | None, typer.Option(help="A kernel that a plan asks for, NAME=BZIMAGE.")
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -37,12 +43,8 @@ def run(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Repeatable boots; corruptions kept to replay.")
     ] = False,
-    plan: Annotated[
-        str | None, typer.Option(help="A configuration of plans/ by name, such as seed.")
-    ] = None,
-    kernel: Annotated[
-        list[str] | None, typer.Option(help="A kernel that a plan asks for, NAME=BZIMAGE.")
-    ] = None,
+    plan: PlanOption = None,
+    kernel: KernelOption = None,
 ) -> None:
     """Run cells and keep the evidence.
 
@@ -54,15 +56,12 @@ def run(
         if cells or trials or seconds or deterministic or plan or kernel:
             raise UserError("--resume takes its cells and settings from the run: give no others")
         raise typer.Exit(command.resume(resume, keep_host))
-    if plan is not None:
-        from lab.config.load import plan_file
-
-        config = plan_file(plan)
-    loaded = _load(config, trials, seconds)
-    if kernel:
-        from lab.config.kernel import supplied
-
-        loaded = loaded.model_copy(update={"kernels": supplied(loaded.kernels, kernel)})
+    config, loaded = _load(config, plan, kernel)
+    if trials is not None:
+        loaded = loaded.model_copy(update={"trials": trials})
+    if seconds is not None:
+        stress = loaded.stress.model_copy(update={"seconds": seconds})
+        loaded = loaded.model_copy(update={"stress": stress})
     if deterministic:
         from lab.qemu.icount import configured
 
@@ -70,25 +69,31 @@ def run(
     raise typer.Exit(command.run(loaded, config, cells or [], keep_host, repeat()))
 
 
-def plan(cells: CellsArgument = None, config: ConfigOption = DEFAULT) -> None:
+def plan(
+    cells: CellsArgument = None,
+    config: ConfigOption = DEFAULT,
+    plan: PlanOption = None,
+    kernel: KernelOption = None,
+) -> None:
     """Print the cells, touching nothing."""
-    found = _selected(_load(config), cells)
-    width = max(len(cell.id) for cell in found)
-    for cell in found:
-        details = [f"expect {cell.expect}" if cell.expect else "no expectation"]
-        details += [f"{cell.vcpus} vcpus"] if cell.vcpus > 1 else []
-        details += [f"args {cell.args}"] if cell.args else []
-        details += [f"{key} {value}" for key, value in cell.settings.items()]
-        details += ["added as the control"] if cell.added_as_control else []
-        typer.echo(f"{cell.id:<{width}}  {', '.join(details)}")
+    from lab.run.plan import describe_plan
+
+    _, loaded = _load(config, plan, kernel)
+    for line in describe_plan(loaded, _select(loaded, cells)):
+        typer.echo(line)
 
 
-def prepare(cells: CellsArgument = None, config: ConfigOption = DEFAULT) -> None:
+def prepare(
+    cells: CellsArgument = None,
+    config: ConfigOption = DEFAULT,
+    plan: PlanOption = None,
+    kernel: KernelOption = None,
+) -> None:
     """Download and build what cells need."""
     from lab.run import command
 
-    loaded = _load(config)
-    command.prepare(loaded, _selected(loaded, cells))
+    _, loaded = _load(config, plan, kernel)
+    command.prepare(loaded, _select(loaded, cells))
 
 
 def verify(folder: RunArgument) -> None:
@@ -131,20 +136,25 @@ def list_() -> None:
     list_runs(RESULTS)
 
 
-def _load(config: Path, trials: int | None = None, seconds: int | None = None) -> LabConfig:
+def _load(
+    config: Path, plan: str | None = None, kernels: list[str] | None = None
+) -> tuple[Path, LabConfig]:
+    """The file that is meant, and what it says with the kernels that were given."""
     from lab.config.load import load
 
+    if plan is not None:
+        from lab.config.load import plan_file
+
+        config = plan_file(plan)
     loaded = load(config)
-    if trials is not None:
-        loaded = loaded.model_copy(update={"trials": trials})
-    if seconds is not None:
-        stress = loaded.stress.model_copy(update={"seconds": seconds})
-        loaded = loaded.model_copy(update={"stress": stress})
-    return loaded
+    if kernels:
+        from lab.config.kernel import supplied
+
+        loaded = loaded.model_copy(update={"kernels": supplied(loaded.kernels, kernels)})
+    return config, loaded
 
 
-def _selected(config: LabConfig, cells: list[str] | None) -> list[Cell]:
-    from lab.config.cells import cells as all_cells
-    from lab.config.cells import select
+def _select(config: LabConfig, wanted: list[str] | None) -> list[Cell]:
+    from lab.config.cells import cells, select
 
-    return select(all_cells(config), cells or [])
+    return select(cells(config), wanted or [])
