@@ -114,7 +114,7 @@ def test_a_cell_tells_its_whole_story(folder: RunFolder) -> None:
 
 
 def test_a_cell_that_a_run_does_not_have_is_named(folder: RunFolder) -> None:
-    with pytest.raises(UserError, match="has no cell .pv-y"):
+    with pytest.raises(UserError, match=r"has no cell 'pv-y'"):
         run("show", str(folder.path), "pv-y")
 
 
