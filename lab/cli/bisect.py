@@ -47,7 +47,7 @@ def bisect(
 
     Or with --find-fix the one that ended it.
 
-    Exits 0 when the answer is confirmed, 3 when there is none or it is only suspected.
+    Exits 0 when the answer is confirmed, 3 without an answer or with a suspected one.
     """
     from lab.bisect import command as bisectsession
     from lab.config.load import load
@@ -90,7 +90,7 @@ def bisect_step(
 
 
 def exit_code(words: list[str], code: int) -> int:
-    """What the shell is told: for bisect-step no fault of ours may look like a mark to git."""
+    """What the shell gets: for bisect-step no fault of ours may look like a mark to git."""
     if STEP in words[:1] and code not in (0, 1, GIT_SKIP):
         return GIT_ABORT
     return code

@@ -1,4 +1,4 @@
-"""`lab kernel`: kernels by themselves, without a run."""
+"""`lab kernel`: kernels without a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add(app: typer.Typer) -> None:
     """Add the commands to the program's."""
-    kernel = typer.Typer(help="Kernels by themselves.", no_args_is_help=True)
+    kernel = typer.Typer(help="Kernels without a run.", no_args_is_help=True)
     kernel.command("build")(build)
     app.add_typer(kernel, name="kernel")
 
@@ -40,7 +40,7 @@ def build(
     from lab.kernel.resolve import resolve
     from lab.report.terminal import Terminal
 
-    config = _checked(
+    config = _check(
         tree=tree, rev=rev, patches=patch or [], fragments=fragment or [],
         make=dict(_variable(word) for word in make or []), compiler=compiler,
     ).absolute(Path.cwd())  # fmt: skip
@@ -57,7 +57,7 @@ def build(
         terminal.say(f"  {line}")
 
 
-def _checked(**values: object) -> KernelConfig:
+def _check(**values: object) -> KernelConfig:
     from pydantic import ValidationError
 
     from lab.config.kernel import KernelConfig

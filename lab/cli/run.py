@@ -148,9 +148,9 @@ def _load(
         config = plan_file(plan)
     loaded = load(config)
     if kernels:
-        from lab.config.kernel import supplied
+        from lab.config.kernel import supply
 
-        loaded = loaded.model_copy(update={"kernels": supplied(loaded.kernels, kernels)})
+        loaded = loaded.model_copy(update={"kernels": supply(loaded.kernels, kernels)})
     return config, loaded
 
 

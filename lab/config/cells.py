@@ -31,7 +31,7 @@ class Cell:
 
     @property
     def nested(self) -> bool:
-        """Whether the cell needs the Xen host (else QEMU boots it by itself)."""
+        """Whether the cell needs the Xen host (else QEMU alone boots it)."""
         return self.guest in ("pv", "pvh", "hvm")
 
     @property
@@ -69,7 +69,7 @@ def select(plan: list[Cell], wanted: list[str]) -> list[Cell]:
     """The cells that ids or globs name, with a positive control for them.
 
     A clean cell proves nothing unless a cell known to corrupt did so in the same run, so
-    one that is expected to corrupt is added where the selection has none.
+    one that is expected to corrupt is added to a selection that lacks one.
     """
     if not wanted:
         return plan
@@ -88,7 +88,7 @@ def _controls_for(chosen: list[Cell], plan: list[Cell]) -> list[Cell]:
 
 
 def control_of(cell: Cell, plan: Iterable[Cell]) -> Cell | None:
-    """The control that a cell is measured by; None for a control itself, or where there is none.
+    """The control that a cell is measured by; None for a control itself, or without any.
 
     One of its own guest kind where there is one, else the cheapest: which needs no Xen host.
     """
@@ -132,7 +132,7 @@ def _parts(wanted: str) -> tuple[GuestKind, str, str]:
     kernel, _, variation = rest.partition("~")
     if not dash or guest not in GUEST_KINDS or not kernel:
         raise UserError(
-            f"{wanted!r} is no cell id: it should read KIND-KERNEL or KIND-KERNEL~VARIATION, "
+            f"{wanted!r} is not a cell id: it should read KIND-KERNEL or KIND-KERNEL~VARIATION, "
             f"KIND one of {', '.join(GUEST_KINDS)}"
         )
     return guest, kernel, variation or PLAIN

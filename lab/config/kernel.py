@@ -54,7 +54,7 @@ class KernelConfig(Model):
         None,
         max_length=200,
         description="Another fix that this kernel is known to carry, in words: its silence then "
-        "says nothing of what is tried here, and its clean cells are VACUOUS. "
+        "says nothing about what is tried here, and its clean cells are VACUOUS. "
         "Empty: none, or the very one that is tried.",
     )
     args: Args = ""
@@ -66,14 +66,14 @@ class KernelConfig(Model):
     def _variables(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
             if not _MAKE_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no make variable: KCFLAGS would be one")
+                raise ValueError(f"{name!r} is not a make variable: KCFLAGS would be one")
         return value
 
     @field_validator("compiler")
     @classmethod
     def _one_word(cls, value: str | None) -> str | None:
         if value is not None and not _COMPILER.fullmatch(value):
-            raise ValueError(f"{value!r} is no compiler's name: gcc-11 would be one")
+            raise ValueError(f"{value!r} is not a compiler's name: gcc-11 would be one")
         return value
 
     @model_validator(mode="after")
@@ -102,7 +102,7 @@ class KernelConfig(Model):
         return self.model_copy(update=change)
 
 
-def supplied(kernels: Mapping[str, KernelConfig], words: Sequence[str]) -> dict[str, KernelConfig]:
+def supply(kernels: Mapping[str, KernelConfig], words: Sequence[str]) -> dict[str, KernelConfig]:
     """The kernels with NAME=BZIMAGE words put in; UserError where name or file is not there."""
     made = dict(kernels)
     for word in words:

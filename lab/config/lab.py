@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
 
 def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name: use letters, digits and ._+- (no ~, no spaces)")
+        raise ValueError(f"{name!r} is not a name: use letters, digits and ._+- (no ~, no spaces)")
     return name
 
 
@@ -85,7 +85,7 @@ class LabConfig(Model):
     )
 
     @model_validator(mode="after")
-    def _known_xens(self) -> LabConfig:
+    def _check_xens(self) -> LabConfig:
         for name, variation in self.variations.items():
             if variation.xen is not None and variation.xen not in self.xens:
                 known = ", ".join(self.xens) or "none"

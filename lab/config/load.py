@@ -40,7 +40,7 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
             raise yaml.constructor.ConstructorError(
                 None,
                 None,
-                f"the key {key!r} stands twice, first in line {seen[key]}",
+                f"the key {key!r} appears twice, first in line {seen[key]}",
                 key_node.start_mark,
             )
         seen[key] = line
@@ -92,13 +92,13 @@ def parse(text: str, path: Path) -> LabConfig:
 
 
 def _absolute(config: LabConfig, base: Path) -> LabConfig:
-    def based(model: Model, keys: tuple[str, ...]) -> dict[str, Any]:
+    def rebase(model: Model, keys: tuple[str, ...]) -> dict[str, Any]:
         given = {key: getattr(model, key) for key in keys}
         return {k: base / v.expanduser() for k, v in given.items() if v is not None}
 
     def hypervisor(xen: XenConfig) -> XenConfig:
         patches = [base / patch.expanduser() for patch in xen.patches]
-        return xen.model_copy(update={**based(xen, ("file", "tree")), "patches": patches})
+        return xen.model_copy(update={**rebase(xen, ("file", "tree")), "patches": patches})
 
     kernels = {name: kernel.absolute(base) for name, kernel in config.kernels.items()}
     xens = {name: hypervisor(xen) for name, xen in config.xens.items()}

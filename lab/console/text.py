@@ -16,7 +16,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 DEATHS = (
     re.compile(r"Kernel panic - not syncing.*"),
     re.compile(r"\bOops: .*"),
-    # Emulated time jumps: a lockup warning is no death.
+    # Emulated time jumps: a lockup warning is not a death.
     re.compile(r"\bBUG: (?!soft lockup|workqueue lockup).*"),
     re.compile(r"kernel BUG at .*"),
     re.compile(r"general protection fault.*"),

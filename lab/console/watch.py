@@ -23,7 +23,7 @@ SILENCE = 90.0
 class Ending:
     """How the guest's run ended (ended.json). ``how`` is one of
 
-    ``finished`` (its last record was seen), ``exited`` (the machine stopped by itself),
+    ``finished`` (its last record was seen), ``exited`` (the machine stopped on its own),
     ``deadline`` (it was stopped by us), ``interrupted`` (by a person), ``lab_error``.
     """
 
@@ -94,7 +94,7 @@ class Watch:
             self._died = self._grew
         return look.finished
 
-    def given_up(self) -> str | None:
+    def find_reason_to_stop(self) -> str | None:
         """Why to stop waiting (the word of an ``Ending``); None to go on."""
         if self._stop.is_set():
             return "interrupted"

@@ -48,10 +48,10 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """An existing run; UserError when the folder is none."""
+        """An existing run; UserError when the folder is not one."""
         if not (path / "manifest.json").is_file():
             raise UserError(
-                f"{path}: is no run's folder (it has no manifest.json); give one under {RESULTS}"
+                f"{path}: is not a run's folder (it has no manifest.json); give one under {RESULTS}"
             )
         run = cls(path.resolve())
         found = run.manifest().get("format")
@@ -76,7 +76,7 @@ class RunFolder:
         return [self.trial(cell, n) for n in sorted(int(n) for n in names if n.isdigit())]
 
     def last_trial(self, cell: str) -> int:
-        """The number of a cell's newest trial; 0 when there is none."""
+        """The number of a cell's newest trial; 0 without any."""
         return max((trial.number for trial in self.trials(cell)), default=0)
 
     def write(self, name: str, content: dict[str, Any]) -> None:
@@ -124,7 +124,7 @@ class RunFolder:
             if path.name not in _CHANGING and not path.name.startswith(".")
         }
 
-    def tampered(self) -> list[str]:
+    def find_changes(self) -> list[str]:
         """What differs from hashes.json: changed, missing and added files, each said so."""
         path = self.path / "hashes.json"
         if not path.is_file():

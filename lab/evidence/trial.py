@@ -39,10 +39,10 @@ class TrialFolder:
         write_atomic(scratch / "command.json", dump(command))
         scratch.rename(self.path)
 
-    def ended(self, ending: Ending) -> None:
+    def write_ending(self, ending: Ending) -> None:
         self._write("ended.json", asdict(ending))
 
-    def judged(self, verdict: TrialVerdict) -> None:
+    def write_verdict(self, verdict: TrialVerdict) -> None:
         """The records as JSON lines, and the verdict; last, so its presence means done."""
         lines = [json.dumps(r.as_json()) for r in records.parse(self.read_console()).records]
         write_atomic(self.path / "records.jsonl", "".join(f"{line}\n" for line in lines))

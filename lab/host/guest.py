@@ -113,7 +113,7 @@ def _watch(output: Stream, kept: BinaryIO, watched: Watch) -> str:
             content += data
             if watched.grew(content):
                 return "finished"
-        given_up = watched.given_up()
+        given_up = watched.find_reason_to_stop()
         if given_up:
             return given_up
 

@@ -184,7 +184,7 @@ def _watch(
                 return "finished"
         if exited:
             return "finished" if finished else "exited"
-        given_up = watched.given_up()
+        given_up = watched.find_reason_to_stop()
         if given_up:
             return given_up
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""What is running right now: told by the parts that run, read by whoever shows it.
+"""What is running right now: reported by the parts that run, read by whoever shows it.
 
 The board knows nothing of terminals. Subscribers get every change as a line of text; a live
 display reads ``rows`` whenever it likes.
@@ -73,7 +73,7 @@ class Board:
             row = self._rows.setdefault(name, Row(name))
             if row.state == state:
                 return
-            row = self._rows[name] = self._moved(row, state)
+            row = self._rows[name] = self._move(row, state)
         self._tell(row, state)
 
     def boot(self, name: str, boot: int, state: str) -> None:
@@ -83,7 +83,7 @@ class Board:
             if row.boots.get(boot) == state:
                 return
             boots = {**row.boots, boot: state}
-            row = self._rows[name] = self._moved(replace(row, boots=boots), together(boots))
+            row = self._rows[name] = self._move(replace(row, boots=boots), together(boots))
         self._tell(row, f"boot {boot}: {state}")
 
     def boot_ended(self, name: str, boot: int) -> None:
@@ -91,9 +91,9 @@ class Board:
             row = self._rows.setdefault(name, Row(name))
             boots = {number: state for number, state in row.boots.items() if number != boot}
             state = together(boots) if boots else row.state
-            self._rows[name] = self._moved(replace(row, boots=boots), state)
+            self._rows[name] = self._move(replace(row, boots=boots), state)
 
-    def _moved(self, row: Row, state: str) -> Row:
+    def _move(self, row: Row, state: str) -> Row:
         now = time.monotonic()
         return replace(row, state=state, since=now, began=row.began or now)
 
@@ -131,8 +131,8 @@ class Board:
 def together(boots: dict[int, str]) -> str:
     """What several boots do, in a few words: pure."""
     states = dict.fromkeys(boots[number] for number in sorted(boots))
-    told = []
+    said = []
     for state in states:
         numbers = [str(number) for number in sorted(boots) if boots[number] == state]
-        told.append(f"boot{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}: {state}")
-    return "; ".join(told)
+        said.append(f"boot{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}: {state}")
+    return "; ".join(said)

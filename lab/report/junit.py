@@ -14,7 +14,7 @@ from lab.verdict.severity import Verdict
 
 @dataclass(frozen=True)
 class Case:
-    """A JUnit case that is no cell. ``kind`` None: it passes."""
+    """A JUnit case that is not a cell. ``kind`` None: it passes."""
 
     name: str
     group: str

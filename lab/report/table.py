@@ -18,7 +18,7 @@ def make_row(cell: CellVerdict) -> tuple[str, ...]:
     if verdict is None:
         return (cell.cell.id, "impossible", "-", "-", "-", "-", "-", "-")
     return (
-        cell.cell.id, verdict.value, _expected(cell), f"{cell.windows:,}", f"{cell.hits:,}",
+        cell.cell.id, verdict.value, _say_expected(cell), f"{cell.windows:,}", f"{cell.hits:,}",
         f"{len(cell.trials):,}", _sure(cell), f"{cell.seconds:.0f}",
     )  # fmt: skip
 
@@ -34,7 +34,7 @@ def _sure(cell: CellVerdict) -> str:
     return how_sure(cell.miss if cell.miss is not None else cell.miss_so_far)
 
 
-def _expected(cell: CellVerdict) -> str:
+def _say_expected(cell: CellVerdict) -> str:
     if cell.as_expected:
         return "yes"
     return f"no: {cell.cell.expect or 'clean'}"
@@ -51,7 +51,7 @@ def has_sure(cells: Sequence[CellVerdict]) -> bool:
     return any(_sure(cell) != "-" for cell in cells)
 
 
-def unexpected(cells: Sequence[CellVerdict]) -> list[tuple[str, str]]:
+def list_unexpected(cells: Sequence[CellVerdict]) -> list[tuple[str, str]]:
     """Cell and reason, only of what is not as it should be, and of what is impossible here."""
     found = []
     for cell in cells:

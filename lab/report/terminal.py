@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.report.board import Board, Row
-from lab.report.table import HEADINGS, LEFT, explain, has_sure, make_row, unexpected
+from lab.report.table import HEADINGS, LEFT, explain, has_sure, list_unexpected, make_row
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
@@ -28,7 +28,7 @@ _SPINNER = "|/-\\"
 
 
 class Terminal:
-    """Writes to standard output; ``board`` is what the run tells its progress to."""
+    """Writes to standard output; ``board`` is what the run reports its progress to."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or _console()
@@ -133,7 +133,7 @@ class Terminal:
         self.console.print(table)
         if has_sure(cells):
             self.say(explain(safety))
-        for name, why in unexpected(cells):
+        for name, why in list_unexpected(cells):
             self.say(f"  {name}  {why}")
 
     def _gap(self, rows: list[tuple[str, ...]]) -> int:

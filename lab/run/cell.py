@@ -41,11 +41,11 @@ class CellRun:
                 # Boots beside this one may have settled the cell while it waited.
                 if not stop.is_set() and rule.wants_more(boots.verdicts):
                     number = boots.begin()
-                    boots.ended(number, self._trial(number, asked))
+                    boots.end(number, self._trial(number, asked))
 
         while not stop.is_set() and rule.wants_more(boots.verdicts):
             number = rule.batch(boots.verdicts, self.slots.count // self.many)
-            asked = rule.asked(boots.verdicts, number)
+            asked = rule.ask(boots.verdicts, number)
             with ThreadPoolExecutor(number) as pool:
                 list(pool.map(boot, [asked] * number))
         if not boots.verdicts:
@@ -64,7 +64,7 @@ class CellRun:
         for trial in self.job.folder.trials(self.cell.id):
             verdict = judge(trial.facts(), trial.read_console(), trial.ending())
             if trial.verdict() is None:
-                trial.judged(verdict)
+                trial.write_verdict(verdict)
             verdicts[trial.number] = verdict
         # A kill of the controller is not the lab's fault a second time.
         return {n: v for n, v in verdicts.items() if v.verdict is not Verdict.LAB_ERROR}
@@ -97,6 +97,6 @@ class Boots:
             self._last += 1
             return self._last
 
-    def ended(self, number: int, verdict: TrialVerdict) -> None:
+    def end(self, number: int, verdict: TrialVerdict) -> None:
         with self._lock:
             self._verdicts[number] = verdict

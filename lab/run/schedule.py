@@ -70,7 +70,7 @@ class Schedule:
         job = self._job
         if job.config.icount is None:
             return OwnMachine(job.supplies, job.config.xen.args)
-        from lab.replay.machine import ReplayableMachine  # other runs need not load it
+        from lab.replay.machine import ReplayableMachine  # other runs do without it
 
         return ReplayableMachine(job.supplies, job.config.xen.args, job.config.icount)
 

@@ -16,7 +16,7 @@ from lab.verdict.trial import judge
 
 
 def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
-    """Cells as the consoles tell them, and every difference from what the run wrote."""
+    """Cells as the consoles show them, and every difference from what the run wrote."""
     cells: list[CellVerdict] = []
     differences: list[str] = []
     stored = {c["cell"]: c for c in run.summary()}
@@ -58,7 +58,7 @@ def verify(path: Path) -> int:
         return _verify_all(run)
     cells, differences = rederive(run)
     config = LabConfig.model_validate(run.read("config.json"))
-    problems = run.tampered() + differences
+    problems = run.find_changes() + differences
     terminal = Terminal()
     terminal.table(cells, config.confidence.safety)
     for problem in problems:
@@ -90,7 +90,7 @@ def _verify_all(bisect: RunFolder) -> int:
         if not (path / "manifest.json").is_file() or ".stopped" in path.name:
             continue  # a commit that did not build has no session
         session = RunFolder.open(path)
-        found = session.tampered() + rederive(session)[1]
+        found = session.find_changes() + rederive(session)[1]
         problems += [f"{path.name}: {problem}" for problem in found]
         checked.append(session)
     for problem in problems:

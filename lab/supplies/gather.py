@@ -110,7 +110,7 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
             _xen(config, cells, report),
             image.result() if image else None,
             impossible,
-            _named_xens(config, cells, report),
+            _find_named_xens(config, cells, report),
         )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def gather_host(config: LabConfig, report: Report) -> Supplies:
     accel = accelerator(binary, config.host.accelerator)
     program = stress.program(config.stress.arch)
     image = _image(config, report)
-    hypervisor = None if config.xen.packaged else _resolved("Xen", config.xen, report)
+    hypervisor = None if config.xen.packaged else _resolve("Xen", config.xen, report)
     return Supplies(binary, accel, program, _ramdisk(program), {}, hypervisor, image)
 
 
@@ -138,16 +138,16 @@ def _xen(config: LabConfig, cells: list[Cell], report: Report) -> Xen | None:
     """The one under `xen:`, unless it is only booted from dom0's image, which has its own."""
     plain = [cell for cell in cells if cell.guest != "native" and not cell.xen]
     if any(cell.guest == "dom0" or not config.xen.packaged for cell in plain):
-        return _resolved("Xen", config.xen, report)
+        return _resolve("Xen", config.xen, report)
     return None
 
 
-def _named_xens(config: LabConfig, cells: list[Cell], report: Report) -> dict[str, Xen]:
+def _find_named_xens(config: LabConfig, cells: list[Cell], report: Report) -> dict[str, Xen]:
     names = dict.fromkeys(cell.xen for cell in cells if cell.xen)
-    return {name: _resolved(f"Xen {name}", config.xens[name], report) for name in names}
+    return {name: _resolve(f"Xen {name}", config.xens[name], report) for name in names}
 
 
-def _resolved(what: str, config: XenConfig, report: Report) -> Xen:
+def _resolve(what: str, config: XenConfig, report: Report) -> Xen:
     found = xen.resolve(config, lambda state: report(what, state))
     report(what, f"ready: {found.version}")
     return found

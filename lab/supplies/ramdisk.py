@@ -41,10 +41,10 @@ def _encode(inode: int, entry: _Entry) -> bytes:
     links = 2 if entry.mode & _DIRECTORY == _DIRECTORY else 1
     numbers = (inode, entry.mode, 0, 0, links, 0, len(entry.data), 0, 0, *entry.device, len(name))
     header = b"070701" + b"".join(b"%08x" % number for number in (*numbers, 0))
-    return _padded(header + name) + _padded(entry.data)
+    return _pad(header + name) + _pad(entry.data)
 
 
-def _padded(data: bytes) -> bytes:
+def _pad(data: bytes) -> bytes:
     return data + b"\0" * (-len(data) % 4)
 
 

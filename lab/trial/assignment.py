@@ -26,10 +26,10 @@ _HVM_ARGS = "edd=off no_timer_check"
 # Seen once on a machine with four times the load that it can carry: the check of the timer found
 # its emulated interrupts late and panicked, "IO-APIC + timer doesn't work".
 _NATIVE_ARGS = "no_timer_check"
-# Seen in one of the first eight hvm boots on QEMU 7.2's emulated SVM, with a fixed kernel: from one
-# moment on XRSTOR faulted in the guest ("Bad FPU state detected") and all registers read as zero.
-# The cause is not known (XCR0 is suspected). Without XSAVE there is no XRSTOR; pv guests get the
-# same, so that the three kinds differ in nothing else. MMX registers need no more than FXSAVE.
+# Seen in one of the first eight hvm boots on QEMU 7.2's emulated SVM, with a fixed kernel: at some
+# moment XRSTOR began to fault in the guest ("Bad FPU state detected") and all registers read as
+# zero. The cause is not known (XCR0 is suspected). Without XSAVE there is no XRSTOR; pv guests get
+# the same, so that the three kinds differ in nothing else. MMX needs no more than FXSAVE.
 _EMULATED_ARGS = "noxsave"
 
 
@@ -77,7 +77,7 @@ def make_assignment(job: Job, cell: Cell, facts: TrialFacts, asked: Asked) -> As
     words = [
         _ARGS,
         _HVM_ARGS if cell.guest == "hvm" else "",
-        needed_args(cell, bootable.needed_args),
+        pick_needed_args(cell, bootable.needed_args),
     ]
     if cell.guest == "native" and job.emulated:
         words.append(_NATIVE_ARGS)
@@ -101,7 +101,7 @@ def make_assignment(job: Job, cell: Cell, facts: TrialFacts, asked: Asked) -> As
     )
 
 
-def needed_args(cell: Cell, args: str) -> str:
+def pick_needed_args(cell: Cell, args: str) -> str:
     """Arguments that the kernel's version calls for, unless the user spoke about them."""
     return args if args and "eagerfpu" not in cell.args else ""
 

@@ -31,8 +31,8 @@ def alone(guest: GuestKind, emulated: bool) -> bool:
     """Whether a guest must have the host to itself.
 
     pvh and hvm guests need SVM, and QEMU 7.2's emulated one is not safe with two busy processors:
-    of 36 such guests that could have another one beside them four rebooted or powered off from
-    one moment on, of 103 that had the host to themselves none.
+    of 36 such guests that could have another one beside them, four suddenly rebooted or powered
+    off; of 103 that had the host to themselves, none did.
     """
     return emulated and guest in ("pvh", "hvm")
 

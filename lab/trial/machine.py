@@ -53,14 +53,14 @@ class OwnMachine:
     def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
         board.boot(task.cell.id, task.trial, "booting")
 
-        def seen(look: Glance) -> None:
+        def show_look(look: Glance) -> None:
             show(board, task, look)
 
         boot = self.make_boot(task)
         if self.icount is None:
             command = machine.command(boot, console)
-            return machine.run(command, console, task.deadline, seen, stop)
-        return machine.run_exactly(boot, console, task.deadline, seen, stop)
+            return machine.run(command, console, task.deadline, show_look, stop)
+        return machine.run_exactly(boot, console, task.deadline, show_look, stop)
 
     def keep(
         self, task: Assignment, facts: TrialFacts, folder: TrialFolder, verdict: TrialVerdict

@@ -25,11 +25,11 @@ def run_trial(job: Job, cell: Cell, number: int, place: Place, asked: Asked) -> 
     task = make_assignment(job, cell, facts, asked)
     folder = job.folder.trial(cell.id, number)
     folder.open(facts, place.describe(task, folder.console))
-    folder.ended(_boot(job, place, task, folder))
+    folder.write_ending(_boot(job, place, task, folder))
     verdict = judge(facts, folder.read_console(), folder.ending())
     if verdict.verdict is Verdict.CORRUPTS:
         place.keep(task, facts, folder, verdict)
-    folder.judged(verdict)
+    folder.write_verdict(verdict)
     job.board.boot_ended(cell.id, number)
     return verdict
 

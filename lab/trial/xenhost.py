@@ -134,7 +134,7 @@ class XenHost:
                 self._nested.check()
 
     def collect(self) -> None:
-        """Xen's own words into the run's folder; what can not be had is said there."""
+        """Xen's own words into the run's folder; what cannot be had is said there."""
         from playbooks.collect import collect
 
         with contextlib.suppress(LabError):

@@ -34,7 +34,7 @@ class CellVerdict:
 
     @property
     def as_expected(self) -> bool:
-        """Whether the cell shows its expectation (clean, where there is none)."""
+        """Whether the cell shows its expectation (clean, without one)."""
         return self.verdict is not None and shows(self.verdict, self.cell.expect)
 
     @property
@@ -110,7 +110,7 @@ def _beside_control(
     if rate is None:
         boots = "boot" if len(control.trials) == 1 else "boots"
         return _vacuous(cell, f"{len(control.trials)} {boots} of {chosen.id} give no rate")
-    return _weighed(cell, chosen.id, rate, wanted)
+    return _weigh(cell, chosen.id, rate, wanted)
 
 
 def _with_rate(control: CellVerdict) -> CellVerdict:
@@ -124,7 +124,7 @@ def _with_rate(control: CellVerdict) -> CellVerdict:
     return replace(control, reason=text)
 
 
-def _weighed(
+def _weigh(
     cell: CellVerdict, control: str, rate: Calibration, wanted: ConfidenceConfig
 ) -> CellVerdict:
     windows = [t.windows for t in cell.trials if t.verdict is Verdict.CLEAN]

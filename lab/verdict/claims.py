@@ -54,8 +54,8 @@ class Rate:
 
 def rate_of(cell: CellVerdict) -> Rate | None:
     """None where the boots do not give one."""
-    told = [t for t in cell.trials if t.verdict is not Verdict.LAB_ERROR and t.windows]
-    boots = [Boot(t.windows, t.hits) for t in told]
+    counted = [t for t in cell.trials if t.verdict is not Verdict.LAB_ERROR and t.windows]
+    boots = [Boot(t.windows, t.hits) for t in counted]
     windows = sum(boot.windows for boot in boots)
     found = calibrate(boots)
     if found is not None:
@@ -71,11 +71,11 @@ def decide(name: str, claim: ClaimConfig, cells: Sequence[CellVerdict]) -> Outco
     if not named:
         return Outcome(name, claim, OPEN, ("none of its cells is in this run",))
     if claim.than is not None:
-        return _compared(name, claim, named, cells)
+        return _decide_comparison(name, claim, named, cells)
     if claim.tally is not None:
-        return _tallied(name, claim, claim.tally, named)
+        return _decide_tally(name, claim, claim.tally, named)
     wanted = _PLAIN[claim.show]
-    seen = tuple(_seen(cell) for cell in named)
+    seen = tuple(_say_verdict(cell) for cell in named)
     verdicts = [cell.verdict for cell in named]
     if any(v is not wanted and v not in _UNSETTLED for v in verdicts):
         return Outcome(name, claim, FAILS, seen)
@@ -83,13 +83,15 @@ def decide(name: str, claim: ClaimConfig, cells: Sequence[CellVerdict]) -> Outco
     return Outcome(name, claim, HOLDS if shown else OPEN, seen)
 
 
-def _seen(cell: CellVerdict) -> str:
+def _say_verdict(cell: CellVerdict) -> str:
     verdict = cell.verdict.value if cell.verdict is not None else "not run"
     return f"{cell.cell.id}: {verdict}, {cell.reason}"
 
 
-def _tallied(name: str, claim: ClaimConfig, field: str, named: Sequence[CellVerdict]) -> Outcome:
-    """Only some of the checks count. No control tells how often those would fail, so that none
+def _decide_tally(
+    name: str, claim: ClaimConfig, field: str, named: Sequence[CellVerdict]
+) -> Outcome:
+    """Only some of the checks count. No control says how often those would fail, so that none
     did refutes nothing, however many they were: it bounds the rate.
     """
     counts = [(cell.cell.id, *_tally(cell, field)) for cell in named]
@@ -103,17 +105,17 @@ def _tallied(name: str, claim: ClaimConfig, field: str, named: Sequence[CellVerd
 
 
 def _tally(cell: CellVerdict, field: str) -> tuple[int, int]:
-    told = [found for t in cell.trials if (found := _TALLY.fullmatch(t.end.get(field, "")))]
-    return sum(int(found[1]) for found in told), sum(int(found[2]) for found in told)
+    counted = [found for t in cell.trials if (found := _TALLY.fullmatch(t.end.get(field, "")))]
+    return sum(int(found[1]) for found in counted), sum(int(found[2]) for found in counted)
 
 
-def _compared(
+def _decide_comparison(
     name: str, claim: ClaimConfig, named: Sequence[CellVerdict], cells: Sequence[CellVerdict]
 ) -> Outcome:
     base = next((c for c in cells if c.cell.id == claim.than), None)
     known = rate_of(base) if base else None
     rates = [(cell, rate_of(cell)) for cell in named]
-    lines = [_measured(cell, rate) for cell, rate in [*rates, *([(base, known)] if base else [])]]
+    lines = [_say_rate(cell, rate) for cell, rate in [*rates, *([(base, known)] if base else [])]]
     if known is None or any(rate is None for _, rate in rates):
         return Outcome(name, claim, OPEN, tuple(lines))
     judged = [_relation(claim.show, rate, known) for _, rate in rates if rate is not None]
@@ -121,8 +123,8 @@ def _compared(
     return Outcome(name, claim, verdict, tuple(lines))
 
 
-def _measured(cell: CellVerdict, rate: Rate | None) -> str:
-    return f"{cell.cell.id}: {rate}" if rate is not None else _seen(cell)
+def _say_rate(cell: CellVerdict, rate: Rate | None) -> str:
+    return f"{cell.cell.id}: {rate}" if rate is not None else _say_verdict(cell)
 
 
 def _relation(show: Showing, rate: Rate, base: Rate) -> str:

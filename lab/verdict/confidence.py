@@ -1,4 +1,4 @@
-"""What silence is worth: how sure a clean cell is, reckoned from its control. Pure.
+"""What silence is worth: how sure a clean cell is, computed from its control. Pure.
 
 The unit is the window; a *hit* is a window in which a check failed. The control's boots give the
 rate of hits per window and how much boots differ. A clean cell has shown nothing in its windows;
@@ -16,7 +16,7 @@ all windows were one sample:
 * A new boot's own rate is taken as Gamma distributed around that bound. Its squared coefficient
   of variation is the upper 95 % bound of what the control's boots showed, sampling noise not
   taken off. A boot of n windows then stays silent with probability (1 + v q n)^(-1/v), which
-  falls much slower than (1 - q)^n: with boots that differ, more boots tell more than longer ones.
+  falls much slower than (1 - q)^n: with boots that differ, more boots say more than longer ones.
 
 docs/confidence.md says what this promises and what not; tests/test_confidence.py simulates it.
 """
@@ -42,7 +42,7 @@ class Boot:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the control's boots say of the bug: hits per window, and how boots differ."""
+    """What the control's boots say about the bug: hits per window, and how boots differ."""
 
     boots: int
     windows: int
@@ -54,7 +54,7 @@ class Calibration:
 
 
 def calibrate(boots: Sequence[Boot]) -> Calibration | None:
-    """The control's rate; None where it cannot be told: fewer than two boots, or no hit."""
+    """The control's rate; None where it is not known: fewer than two boots, or no hit."""
     counted = [Boot(b.windows, min(b.hits, b.windows)) for b in boots if b.windows > 0]
     windows = sum(boot.windows for boot in counted)
     hits = sum(boot.hits for boot in counted)
@@ -68,7 +68,7 @@ def calibrate(boots: Sequence[Boot]) -> Calibration | None:
 
 
 def _effective_size(boots: Sequence[Boot], rate: float) -> float:
-    """Windows of a simple random sample that would tell as much as these boots."""
+    """Windows of a simple random sample that would say as much as these boots."""
     from scipy import special  # here: it takes a while, and a run needs it only at its end
 
     windows = sum(boot.windows for boot in boots)
@@ -107,21 +107,21 @@ def miss(calibration: Calibration, safety: float, boots: Sequence[int]) -> float
     ``boots``: the windows of each boot of the clean cell.
     """
     rate = calibration.lower / safety
-    return math.exp(-sum(_told(calibration.spread, rate * windows) for windows in boots))
+    return math.exp(-sum(_information(calibration.spread, rate * windows) for windows in boots))
 
 
-def _told(spread: float, expected: float) -> float:
+def _information(spread: float, expected: float) -> float:
     """-ln of a boot's chance of silence, when ``expected`` hits would be the mean."""
     return math.log1p(spread * expected) / spread if spread > 1e-9 else expected
 
 
-def needed(
+def find_windows(
     calibration: Calibration, safety: float, level: float, done: Sequence[int], boots: int
 ) -> int:
     """Windows that each of ``boots`` further boots needs so that ``miss`` comes to ``level``."""
     rate = calibration.lower / safety
-    told = sum(_told(calibration.spread, rate * windows) for windows in done)
-    each = max(0.0, -math.log(level) - told) / boots
+    known = sum(_information(calibration.spread, rate * windows) for windows in done)
+    each = max(0.0, -math.log(level) - known) / boots
     spread = calibration.spread
     try:
         expected = math.expm1(each * spread) / spread if spread > 1e-9 else each
@@ -131,5 +131,5 @@ def needed(
 
 
 def bound(windows: int) -> float:
-    """What no hit in ``windows`` says of the rate: the exact upper bound, 1 - 0.05^(1/n)."""
+    """What no hit in ``windows`` says about the rate: the exact upper bound, 1 - 0.05^(1/n)."""
     return 1.0 if windows <= 0 else -math.expm1(math.log(1 - CONFIDENCE) / windows)

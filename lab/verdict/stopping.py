@@ -28,7 +28,7 @@ LAB_ERROR_RETRIES = 1
 
 @dataclass(frozen=True)
 class Asked:
-    """What the stress program is told for one boot: both 0 means by time only."""
+    """What the stress program is asked to do in one boot: both 0 means by time only."""
 
     windows: int = 0  # end after so many windows
     stop: int = 0  # end after so many windows with a failed check
@@ -36,7 +36,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Rule:
-    """For one cell. ``calibration``: of its control, None where there is none to go by."""
+    """For one cell. ``calibration``: of its control, None where that gives no rate."""
 
     cell: Cell
     trials: int
@@ -84,15 +84,15 @@ class Rule:
         return max(1, min(at_once, left, self._boots_short_of_the_level(counted)))
 
     def _boots_short_of_the_level(self, counted: Sequence[TrialVerdict]) -> int:
-        """If further boots told as much as those that there are."""
+        """If further boots say as much as those that there are."""
         if self.calibration is None:
             return 1
         windows = [v.windows for v in counted]
-        told = -math.log(confidence.miss(self.calibration, self.confidence.safety, windows))
+        known = -math.log(confidence.miss(self.calibration, self.confidence.safety, windows))
         wanted = -math.log(self.confidence.level)
-        return math.ceil((wanted - told) / (told / len(windows))) if told > 0 else 1
+        return math.ceil((wanted - known) / (known / len(windows))) if known > 0 else 1
 
-    def asked(self, verdicts: Sequence[TrialVerdict], boots: int = 1) -> Asked:
+    def ask(self, verdicts: Sequence[TrialVerdict], boots: int = 1) -> Asked:
         """For each of the next ``boots`` boots."""
         return Asked(self._windows(verdicts, boots), self._stop())
 
@@ -109,7 +109,7 @@ class Rule:
             return self.stress.windows
         done = [v.windows for v in verdicts if v.verdict is not Verdict.LAB_ERROR]
         boots = max(boots, self.trials - len(done))
-        wanted = confidence.needed(
+        wanted = confidence.find_windows(
             self.calibration, self.confidence.safety, self.confidence.level, done, boots
         )
         wanted = max(wanted, self.stress.min_windows)
@@ -117,6 +117,6 @@ class Rule:
 
 
 def calibration(verdicts: Sequence[TrialVerdict]) -> Calibration | None:
-    """A control's rate from its boots; those that the lab or a crash spoiled tell nothing."""
-    told = [v for v in verdicts if v.verdict in (Verdict.CORRUPTS, Verdict.CLEAN)]
-    return confidence.calibrate([Boot(v.windows, v.hits) for v in told])
+    """A control's rate from its boots; those that the lab or a crash spoiled say nothing."""
+    known = [v for v in verdicts if v.verdict in (Verdict.CORRUPTS, Verdict.CLEAN)]
+    return confidence.calibrate([Boot(v.windows, v.hits) for v in known])

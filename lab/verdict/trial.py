@@ -134,7 +134,7 @@ def _death(
 
 
 def _how(ending: Ending) -> str:
-    words = {"deadline": "stopped at the deadline", "exited": "the machine stopped by itself"}
+    words = {"deadline": "stopped at the deadline", "exited": "the machine stopped on its own"}
     text = words.get(ending.how, ending.how)
     return f"{text} after {ending.seconds:.0f} s" + (f", {ending.detail}" if ending.detail else "")
 

@@ -96,7 +96,7 @@ class Lab:
     def _boots(self, commit: int, rate: Calibration) -> tuple[Mark, float]:
         done: list[int] = []
         while len(done) < MAX_BOOTS:
-            wanted = max(100, confidence.needed(rate, SAFETY, LEVEL, done, 1))
+            wanted = max(100, confidence.find_windows(rate, SAFETY, LEVEL, done, 1))
             boot = self.bug.boot(commit, min(wanted, BOOT_WINDOWS), 1)
             if boot.hits:
                 return Mark.BAD, 0.0

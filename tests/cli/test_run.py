@@ -12,7 +12,7 @@ from lab.cli.main import app
 from lab.config.cells import Cell
 from lab.errors import UserError
 from lab.evidence.run import FORMAT, RunFolder
-from lab.report.table import how_sure, make_row, unexpected
+from lab.report.table import how_sure, list_unexpected, make_row
 from lab.report.terminal import Terminal
 from lab.run.show import read_outcomes
 from lab.verdict.cell import CellVerdict
@@ -73,7 +73,7 @@ def test_the_table_says_each_thing_once() -> None:
     assert rows[1] == ("native-x", "CLEAN", "yes", "500", "0", "1", "1 - 9e-07", "4")
     assert rows[2][2:] == ("no: clean", "500", "0", "1", "1 - 8e-01", "4")
     assert rows[3][1] == "impossible"
-    assert [name for name, _ in unexpected(outcomes())] == ["pv-x", "pvh-x"]
+    assert [name for name, _ in list_unexpected(outcomes())] == ["pv-x", "pvh-x"]
 
 
 def test_how_sure_shows_the_part_that_matters() -> None:

@@ -42,23 +42,23 @@ def test_the_last_record_ends_it_and_the_counts_are_seen(clock: Clock) -> None:
 def test_silence_counts_only_after_the_program_spoke(clock: Clock) -> None:
     watched, _, _ = watch(clock)
     clock.now += SILENCE + 1
-    assert watched.given_up() is None
+    assert watched.find_reason_to_stop() is None
     watched.grew(console(end=False))
     clock.now += SILENCE + 1
-    assert watched.given_up() == "deadline"
+    assert watched.find_reason_to_stop() == "deadline"
 
 
 def test_a_dead_kernel_gets_a_moment_for_its_trace(clock: Clock) -> None:
     watched, _, _ = watch(clock)
     watched.grew(b"Kernel panic - not syncing: no init\n")
-    assert watched.given_up() is None
+    assert watched.find_reason_to_stop() is None
     clock.now += DEATH_GRACE + 1
-    assert watched.given_up() == "deadline"
+    assert watched.find_reason_to_stop() == "deadline"
 
 
 def test_the_deadline_and_a_person_end_it(clock: Clock) -> None:
     watched, _, stop = watch(clock, seconds=10)
     clock.now += 11
-    assert watched.given_up() == "deadline"
+    assert watched.find_reason_to_stop() == "deadline"
     stop.set()
-    assert watched.given_up() == "interrupted"
+    assert watched.find_reason_to_stop() == "interrupted"

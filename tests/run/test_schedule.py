@@ -123,7 +123,7 @@ def test_a_sound_run_is_sealed_and_derives_again(
     run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(truth))
     assert verdicts(outcomes) == {"native-old": Verdict.CLEAN, "dom0-old": Verdict.CORRUPTS}
     assert run.exit_code() == 0
-    assert run.folder.tampered() == []
+    assert run.folder.find_changes() == []
     assert verification.rederive(run.folder)[1] == []
     junit = (run.folder.path / "junit.xml").read_text()
     assert 'failures="0"' in junit
@@ -217,7 +217,7 @@ def test_verify_finds_what_was_changed(tmp_path: Path, monkeypatch: pytest.Monke
     trial = run.folder.trial("dom0-old", 1).path
     nonce = json.loads((trial / "trial.json").read_text())["nonce"]
     (trial / "console.log").write_bytes(console(nonce=nonce, xen="pv", dom0=1))
-    assert "cells/dom0-old/1/console.log: changed" in run.folder.tampered()
+    assert "cells/dom0-old/1/console.log: changed" in run.folder.find_changes()
     differences = verification.rederive(run.folder)[1]
     assert "dom0-old/1: written CORRUPTS, derived CLEAN" in differences
 

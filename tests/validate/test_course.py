@@ -198,7 +198,7 @@ def test_a_fix(
     folder = place / "results" / "latest"
     assert json.loads((folder / "validate.json").read_text())["outcome"] == "FIXES"
     assert (folder / "validate.txt").read_text() in capsys.readouterr().out
-    assert not RunFolder(folder).tampered()
+    assert not RunFolder(folder).find_changes()
     assert not ET.parse(folder / "junit.xml").findall(".//failure")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from lab.config.cells import Cell, cells
 from lab.config.claim import ClaimConfig, Showing, measured_by
-from lab.config.kernel import supplied
+from lab.config.kernel import supply
 from lab.config.load import load, parse, plan_file
 from lab.errors import UserError
 from lab.report.claims import write_page
@@ -126,10 +126,10 @@ def test_a_kernel_is_supplied_by_name(tmp_path: Path) -> None:
     config = parse("kernels: {old: {supplied: any}}", tmp_path / "lab.yaml")
     image = tmp_path / "bzImage"
     with pytest.raises(UserError, match="with a file that exists"):
-        supplied(config.kernels, [f"old={image}"])
+        supply(config.kernels, [f"old={image}"])
     image.touch()
-    assert supplied(config.kernels, [f"old={image}"])["old"].image == image
+    assert supply(config.kernels, [f"old={image}"])["old"].image == image
     with pytest.raises(UserError, match="there is no kernel 'new'"):
-        supplied(config.kernels, [f"new={image}"])
+        supply(config.kernels, [f"new={image}"])
     with pytest.raises(UserError, match="there is no such plan"):
         plan_file("sed")

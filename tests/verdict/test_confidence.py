@@ -14,7 +14,7 @@ from lab.config.confidence import ConfidenceConfig
 from lab.config.kinds import Expectation
 from lab.config.stress import StressConfig
 from lab.verdict.cell import CellVerdict, combine, with_controls
-from lab.verdict.confidence import MOST_WINDOWS, Boot, bound, calibrate, miss, needed
+from lab.verdict.confidence import MOST_WINDOWS, Boot, bound, calibrate, find_windows, miss
 from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.stopping import Asked, Rule, calibration
@@ -64,10 +64,10 @@ def test_every_window_hit_is_no_division_by_zero() -> None:
 def test_what_is_needed_is_what_reaches_the_level(boots: list[Boot]) -> None:
     found = calibrate(boots)
     assert found is not None
-    each = needed(found, 10, 1e-6, [], 3)
+    each = find_windows(found, 10, 1e-6, [], 3)
     assert miss(found, 10, [each] * 3) <= 1e-6 < miss(found, 10, [each - 2] * 3)
-    assert needed(found, 10, 1e-6, [each] * 3, 1) == 0
-    assert needed(found, 10, 1e-300, [1], 1) <= MOST_WINDOWS
+    assert find_windows(found, 10, 1e-6, [each] * 3, 1) == 0
+    assert find_windows(found, 10, 1e-300, [1], 1) <= MOST_WINDOWS
 
 
 def test_without_spread_it_is_the_plain_exponential() -> None:
@@ -134,7 +134,7 @@ class Lottery:
         trials: list[TrialVerdict] = []
         while rule.wants_more(trials):
             boots = rule.batch(trials, at_once=2)
-            asked = rule.asked(trials, boots)
+            asked = rule.ask(trials, boots)
             trials += [self._boot(self._rate(mean), asked) for _ in range(boots)]
         made = with_controls([control, combine(cell, trials)], self.wanted)[1]
         return made, len(trials)
@@ -255,22 +255,22 @@ def test_boots_that_are_guessed_are_no_more_than_there_is_room_for() -> None:
     poor = [trial(Verdict.CLEAN, 10)] * 3
     assert rule().batch(poor, at_once=2) == 2
     assert rule().batch([trial(Verdict.CLEAN, 10)] * 19, at_once=2) == 1  # the budget's last
-    windows = rule().asked([trial(Verdict.CLEAN, 2000)] * 3).windows
+    windows = rule().ask([trial(Verdict.CLEAN, 2000)] * 3).windows
     nearly = [trial(Verdict.CLEAN, 2000)] * 3
-    assert rule().asked(nearly, 2).windows <= windows
+    assert rule().ask(nearly, 2).windows <= windows
 
 
 def test_a_control_boots_on_although_it_has_corrupted() -> None:
     assert rule(calibrates=True).wants_more([trial(Verdict.CORRUPTS)] * 7)
     assert not rule(calibrates=True).wants_more([trial(Verdict.CORRUPTS)] * 8)
-    assert rule(calibrates=True, expect="corrupts").asked([]) == Asked(0, 40)
+    assert rule(calibrates=True, expect="corrupts").ask([]) == Asked(0, 40)
 
 
 def test_stop_never_boots_all_trials_and_first_ends_at_the_first() -> None:
     assert rule(stop="never").wants_more([trial(Verdict.CORRUPTS)])
-    assert rule(stop="never").asked([]) == Asked(0, 0)
-    assert rule(stop="first").asked([]).stop == 1
-    assert rule(expect=None).asked([]).stop == 1
+    assert rule(stop="never").ask([]) == Asked(0, 0)
+    assert rule(stop="first").ask([]).stop == 1
+    assert rule(expect=None).ask([]).stop == 1
 
 
 def test_our_own_fault_is_tried_once_more() -> None:
