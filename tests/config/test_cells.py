@@ -73,11 +73,11 @@ def test_a_control_needs_no_other() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("kernels: {a: {control: bad}}\nkernels: {b: {control: bad}}", "stands twice"),
+        ("kernels: {a: {control: bad}}\nkernels: {b: {control: bad}}", "appears twice"),
         ("kernels: {a: {imag: x}}", "did you mean 'image'"),
         ("kernels: {a: {}}", "exactly one of image, package, deb, control"),
         ("kernels: {a: {image: x, deb: y}}", "here image and deb"),
-        ("kernels: {'a~b': {control: bad}}", "is no name"),
+        ("kernels: {'a~b': {control: bad}}", "is not a name"),
         ("kernels: {a: {control: worse}}", "kernels.a.control"),
         ("kernels: {a: {control: bad, args: 'x\\ny'}}", "kernels"),
         ("kernels: {a: {control: bad}}\nhots: {}", "did you mean 'host'"),
@@ -85,7 +85,7 @@ def test_a_control_needs_no_other() -> None:
         ("kernels: {a: {control: bad}}\nhost: {kind: real}", "address"),
         ("kernels: {a: {control: bad}}\nstress: {settings: {opener: 1}}", "openers"),
         ("kernels: {a: {control: bad}}\nexpect: {clean: [pv-b]}", "fits no cell"),
-        ("kernels: {a: {control: bad}}\nmatrix: {include: [xen-a]}", "no cell id"),
+        ("kernels: {a: {control: bad}}\nmatrix: {include: [xen-a]}", "not a cell id"),
         ("kernels: {a: {control: bad}}\nmatrix: {include: [pv-b]}", "not under 'kernels:'"),
         ("kernels: {a: {control: bad}}\nmatrix: {exclude: ['*']}", "no cell left"),
         (

@@ -238,7 +238,7 @@ def test_a_verdict_of_another_versions_rules_is_said_to_be_one(
 
 
 def test_a_folder_that_is_no_run_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no run's folder"):
+    with pytest.raises(UserError, match="is not a run's folder"):
         RunFolder.open(tmp_path)
 
 

@@ -74,7 +74,7 @@ def test_a_variation_brings_its_xen_to_a_cell() -> None:
         ("xen: {source: xen, rev: v1}", "'rev' is a revision of a 'tree'"),
         ("variations: {v: {xen: none}}", "variations.v.xen: 'none' is not under 'xens:'"),
         ("xens: {a: {sources: xen}}", "unknown key 'sources'; did you mean 'source'?"),
-        ("xens: {'a b': {source: xen}}", "'a b' is no name"),
+        ("xens: {'a b': {source: xen}}", "'a b' is not a name"),
         ("xens: {a: {file: x}}\nvariations: {v: {xen: a}}\n"
          "matrix: {guests: [native], variations: [v]}", "a native cell has no Xen"),
         ("xens: {a: {file: x}}\nvariations: {v: {xen: a}}\nmatrix: {guests: [pv], variations: [v]}"
