@@ -81,10 +81,10 @@ def python(version: tuple[int, ...]) -> Check:
 def _emulator() -> list[Check]:
     """QEMU, then what hangs on it: these stop at the first that fails."""
     try:
-        own = binary.machines()
+        own = binary.find()
     except UserError as error:
         return [Check("qemu", False, str(error), _SETUP)]
-    chosen = accel.accelerator(own, fresh=True)
+    chosen = accel.decide(own, fresh=True)
     found = [qemu(own, chosen), accelerator(chosen)]
     try:
         found += [emulation(accel.prove(own, "tcg"))]

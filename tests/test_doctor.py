@@ -98,7 +98,7 @@ def test_one_broken_check_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> 
     def broken(_package: str) -> str:
         raise LabError("apt-cache failed")
 
-    monkeypatch.setattr(binary, "machines", missing)
+    monkeypatch.setattr(binary, "find", missing)
     monkeypatch.setattr(debian, "candidate", broken)
     monkeypatch.setattr(doctor, "_libvirt", lambda: doctor.libvirt("9000000"))
     found = {check.name: check for check in doctor.checks()}

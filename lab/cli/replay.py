@@ -93,8 +93,8 @@ def trace(
 
 
 def _shifts(text: str) -> list[int]:
+    from lab.config.model import MAX_SHIFT
     from lab.errors import UserError
-    from lab.qemu.icount import MAX_SHIFT
 
     words = [word.strip() for word in text.split(",")]
     if not all(word.isascii() and word.isdigit() and int(word) <= MAX_SHIFT for word in words):

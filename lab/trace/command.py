@@ -13,7 +13,7 @@ from lab.console.watch import Glance
 from lab.errors import LabError, UserError
 from lab.kernel import symbols
 from lab.kernel.symbols import Symbols
-from lab.qemu.machine import Boot
+from lab.qemu.boot import Boot
 from lab.replay.capsule import Capsule, locate, opened
 from lab.replay.compare import find_emulator
 from lab.report.terminal import Terminal

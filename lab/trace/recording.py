@@ -18,7 +18,7 @@ from lab.console import text as consoletext
 from lab.console.watch import Glance
 from lab.errors import LabError
 from lab.qemu import icount, machine
-from lab.qemu.machine import Boot
+from lab.qemu.boot import Boot, command
 from lab.system.deadline import Deadline
 from lab.system.process import run
 from lab.trace.stub import GdbStub
@@ -102,7 +102,7 @@ def started(recording: Recording, scratch: Path, snapshots: bool = False) -> Ite
     """
     socket, console = scratch / "gdb", scratch / "console.log"
     with machine.staged(recording.boot) as (again, folder):
-        argv = [*machine.command(again, console), *recording.options]
+        argv = [*command(again, console), *recording.options]
         argv += _drive(scratch) if snapshots else []
         argv = icount.recording(argv, "replay", recording.log.absolute())
         argv += ["-gdb", f"unix:path={socket},server=on,wait=off", "-S"]

@@ -9,8 +9,8 @@ import pytest
 from lab.errors import UserError
 from lab.kernel import symbols
 from lab.kernel.symbols import Symbols
+from lab.qemu.boot import Boot
 from lab.qemu.icount import recording
-from lab.qemu.machine import Boot
 from lab.supplies import program as stress
 from lab.supplies.ramdisk import file_in, ramdisk
 from lab.trace.command import native
