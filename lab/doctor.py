@@ -19,6 +19,7 @@ from pathlib import Path
 from lab.config.kinds import GUEST_KINDS
 from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
+from lab.host.virt import prepare_embedded
 from lab.qemu import accelerator as accel
 from lab.qemu import binary
 from lab.qemu.accelerator import Accel, Proof
@@ -150,18 +151,11 @@ def _libvirt() -> Check:
     """Opens the driver in a process of its own: a library that aborts must not take us along."""
     program = (
         "import libvirt, sys; libvirt.virEventRegisterDefaultImpl();"
-        "c = libvirt.open('qemu:///embed?root=' + sys.argv[1]); print(c.getLibVersion())"
+        "c = libvirt.open(sys.argv[1]); print(c.getLibVersion())"
     )
     with tempfile.TemporaryDirectory(prefix="lab-libvirt-") as root:
-        # Root's would give its folders to libvirt-qemu; anyone else's must not try root.
-        conf = Path(root) / "etc" / "qemu.conf"
-        conf.parent.mkdir()
-        settings = 'security_driver = "none"\n'
-        if os.geteuid() == 0:
-            settings += 'user = "root"\ngroup = "root"\n'
-        conf.write_text(settings)
         try:
-            said = run([sys.executable, "-c", program, root], timeout=60)
+            said = run([sys.executable, "-c", program, prepare_embedded(Path(root))], timeout=60)
         except LabError as error:
             return Check("libvirt", False, f"qemu:///embed does not open: {error}", _SETUP)
     return libvirt(said.split()[-1])

@@ -162,9 +162,9 @@ def _kernel(config: LabConfig, name: str, report: Report) -> Bootable:
 
 
 def _image(config: LabConfig, report: Report) -> Dom0Image:
-    from lab.host.image import dom0_image
+    from lab.host.image import build_image
 
-    made = dom0_image(lambda state: report("dom0 image", state), xen.package_name(config.xen))
+    made = build_image(lambda state: report("dom0 image", state), xen.package_name(config.xen))
     report("dom0 image", "ready")
     return made
 
