@@ -69,7 +69,7 @@ def replay(
     if gdb:
         from lab.gdb import command as gdbsession
 
-        asked = gdbsession.wanted(stop, vmlinux, xen_syms, gdb_command or [])
+        asked = gdbsession.check_wanted(stop, vmlinux, xen_syms, gdb_command or [])
         raise typer.Exit(gdbsession.debug(path, asked))
     if stop or vmlinux or xen_syms or gdb_command:
         raise UserError("--stop, --vmlinux, --xen-syms and --gdb-command belong to --gdb")

@@ -29,7 +29,7 @@ def options(shift: int) -> list[str]:
     ]  # fmt: skip
 
 
-def recording(argv: list[str], mode: str, file: Path) -> list[str]:
+def log_execution(argv: list[str], mode: str, file: Path) -> list[str]:
     """The same command line with QEMU's execution log: ``mode`` is record or replay.
 
     A debugger must not stop a machine that only counts instructions: while it stands, QEMU

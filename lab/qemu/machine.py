@@ -99,7 +99,7 @@ def run_exactly(
     with staged(boot) as (again, folder):
         argv = [*command(again, console.absolute()), *options]
         if record is not None:
-            argv = icount.recording(argv, "record", record)
+            argv = icount.log_execution(argv, "record", record)
         return run(argv, console, deadline, seen, stop, to_power_off=True, folder=folder)
 
 
