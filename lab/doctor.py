@@ -1,6 +1,6 @@
 """What this machine can do, each answer with what to do about it.
 
-Nothing is believed that can be tried: the accelerator and the emulation are proved by booting
+What can be tried is not taken on trust: the accelerator and the emulation are proved by booting
 Xen, libvirt by opening it, user namespaces by entering one. Every check is a small function of
 facts that its caller gathered, so that tests can give it any machine.
 """
@@ -39,7 +39,7 @@ _SETUP = "run ./setup.sh"
 
 @dataclass(frozen=True)
 class Check:
-    """``ok``: True, False (the lab cannot work so), or None (worth knowing). ``todo`` may be ""."""
+    """``ok``: True, False (the lab cannot work), or None (worth knowing). ``todo`` may be ""."""
 
     name: str
     ok: bool | None
@@ -59,10 +59,10 @@ def checks() -> list[Check]:
         ("memory", lambda: memory(available_mib())),
         ("cores", lambda: cores(usable_cores())),
     )
-    return found + [_guarded(name, ask) for name, ask in rest]
+    return found + [_guard(name, ask) for name, ask in rest]
 
 
-def _guarded(name: str, ask: Callable[[], Check]) -> Check:
+def _guard(name: str, ask: Callable[[], Check]) -> Check:
     """A check that cannot even be asked is a bad one; the others still are."""
     try:
         return ask()
@@ -114,7 +114,7 @@ def accelerator(chosen: Accel) -> Check:
         return Check("accelerator", True, f"KVM: {chosen.why}")
     todo = "emulation does all of it, some ten times slower"
     if accel.KVM.exists() and not os.access(accel.KVM, os.R_OK | os.W_OK):
-        todo += "; for KVM let someone open it to you: mostly `adduser USER kvm`, a new login"
+        todo += "; for KVM get access to it: usually `adduser USER kvm`, then a new login"
     return Check("accelerator", None, f"TCG (emulation): {chosen.why}", todo)
 
 
@@ -148,7 +148,7 @@ def _xen() -> Check:
 
 
 def _libvirt() -> Check:
-    """Opens the driver in a process of its own: a library that aborts must not take us along."""
+    """Open the driver in a process of its own: a library that aborts must not take us along."""
     program = (
         "import libvirt, sys; libvirt.virEventRegisterDefaultImpl();"
         "c = libvirt.open(sys.argv[1]); print(c.getLibVersion())"
@@ -162,7 +162,7 @@ def _libvirt() -> Check:
 
 
 def libvirt(number: str) -> Check:
-    """``number``: libvirt's way to write a version, 9000000 for 9.0.0."""
+    """``number``: a version as libvirt writes it, 9000000 for 9.0.0."""
     value = int(number)
     dotted = f"{value // 1000000}.{value // 1000 % 1000}.{value % 1000}"
     return Check("libvirt", True, f"{dotted}, qemu:///embed opens: no daemon, no root")

@@ -20,7 +20,7 @@ KVM = Accel("kvm", "Xen was seen to boot under it", nests=True)
 KVM_FLAT = Accel("kvm", "Xen was seen to boot under it", nests=False)
 
 
-def test_pythons_in_range_are_good_and_others_are_told() -> None:
+def test_pythons_in_range_are_good_and_others_are_noted() -> None:
     assert doctor.python((3, 11)).ok
     assert doctor.python((3, 13)).ok
     assert doctor.python((3, 14)).ok is None

@@ -78,7 +78,7 @@ def judge(expected: bytes, found: bytes) -> tuple[int, list[str]]:
     if expected.startswith(found):
         many = f"{len(found):,} of {len(expected):,} bytes of console"
         return Exit.OK, [f"ended before the boot's end: {many}, identical so far"]
-    why = "what is printed, is printed again after going back over it in gdb"
+    why = "what the boot prints is printed again after going back over it in gdb"
     return Exit.REPLAY_DIFFERS, compare.told(parting, [why])
 
 

@@ -140,5 +140,5 @@ def _help(reverse: bool, scene: Scene | None) -> list[str]:
             ("reverse-stepi", "back by one instruction"),
             ("reverse-continue", "back to the last breakpoint before"),
         ]
-    lines.append(("c", "with nothing to stop at: to the power off (SIGQUIT)"))
+    lines.append(("c", "without a breakpoint: on to the power off (SIGQUIT)"))
     return [f"  {command:<24} {what}".rstrip() for command, what in lines]

@@ -116,11 +116,11 @@ def _make(scratch: Path, packages: list[str], keys: Keys, report: Report) -> Non
     tarball = scratch / "root.tar"
     report("downloading and installing (a minute or two)")
 
-    def tell(line: str) -> None:
+    def show(line: str) -> None:
         if line.startswith("I: "):
             report(line[3:60])
 
-    follow(_mmdebstrap(packages, tarball), log=log, line=tell, env={"SOURCE_DATE_EPOCH": _EPOCH})
+    follow(_mmdebstrap(packages, tarball), log=log, line=show, env={"SOURCE_DATE_EPOCH": _EPOCH})
     report("writing the file system")
     root = scratch / "root"
     root.mkdir()

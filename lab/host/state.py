@@ -101,7 +101,7 @@ class HostFolder:
         ``kind`` is qemu-img's word for the disk's format.
         """
         run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", kind, self.overlay])
-        if self.console.exists():  # what a killed controller did not come to keep
+        if self.console.exists():  # what a killed controller had no time to keep
             self.console.replace(self.path / "console.previous.log")
         self.console.touch()
         self.write(state)

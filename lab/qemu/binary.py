@@ -60,7 +60,7 @@ def parse_version(text: str) -> tuple[int, int, int] | None:
 def kinds_of(version: tuple[int, ...], chosen: bool = False) -> tuple[tuple[GuestKind, ...], str]:
     """Guest kinds under emulation and the reason, from the version alone.
 
-    ``chosen``: the user named this QEMU, so an untried version is given the benefit of doubt.
+    ``chosen``: the user named this QEMU, so an untried version is given the benefit of the doubt.
     """
     if version[:2] == OLDEST:
         return GUEST_KINDS, "7.2 emulates SVM well enough for all five kinds"

@@ -36,12 +36,11 @@ CURRENT = (
 PER_CPU = ("__per_cpu_offset",)  # absent without SMP
 INIT_TASK = ("init_task",)
 
-# The stress program's (repro/registers.c, check.c).
+# The stress program's (repro/registers.c).
 START = ("_start",)
 LOAD = ("registers_load",)
 STORE = ("registers_store",)
 FAILED = ("sys_getpid",)  # called for a finding
-CHECK = ("check_passes",)
 
 
 @dataclass(frozen=True)

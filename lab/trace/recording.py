@@ -7,7 +7,6 @@ recording can be stopped, looked at and continued, at any instruction.
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +59,6 @@ class Replaying:
 
     socket: Path
     console: Path
-    process: subprocess.Popen[bytes]
 
 
 def record(
@@ -117,7 +115,7 @@ def started(recording: Recording, scratch: Path, snapshots: bool = False) -> Ite
             )
             if process.poll() is not None:
                 raise LabError(f"QEMU failed: {consoletext.tail(log.read_bytes(), 1)}")
-            yield Replaying(socket, console, process)
+            yield Replaying(socket, console)
         finally:
             process.kill()
             process.wait()

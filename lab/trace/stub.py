@@ -132,14 +132,6 @@ class GdbStub:
         if said.strip():
             raise LabError(f"QEMU kept no snapshot: {said.strip()[:120]}")
 
-    def kill(self) -> None:
-        """End the machine."""
-        try:
-            self._send(b"$k#6b")
-        except LabError:
-            pass
-        self.close()
-
     def _send_packet(self, text: str) -> None:
         body = text.encode()
         self._send(b"$" + body + b"#%02x" % (sum(body) & 0xFF))

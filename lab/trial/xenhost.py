@@ -106,10 +106,10 @@ class XenHost:
         if self.job.config.host.kind == "real":
             from lab.host.address import find_address
             from lab.host.shell import Shell
-            from playbooks.prepare import ready
+            from playbooks.prepare import make_ready
 
             self._real = Shell(find_address(self.job.config.host))
-            ready(self._real)
+            make_ready(self._real)
             self.job.board.done(ROW, None, "connected", None)
             return
         self._nested = nested_host(self.job.config, self.job.supplies, self.xen)

@@ -90,7 +90,7 @@ def test_without_gdb_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
         program.find()
 
 
-def test_a_stop_that_there_is_none_of() -> None:
+def test_an_unknown_stop_is_refused() -> None:
     with pytest.raises(UserError, match="should be one of nm, value, trap"):
         command.check_wanted("later", None, None, [])
     assert command.check_wanted(None, None, None, []).stop == "nm"

@@ -110,7 +110,7 @@ def test_kvm_that_nests_makes_a_private_one_needless(
     assert choice.choose().origin == "machine"
 
 
-def test_without_a_private_one_the_fewer_kinds_are_told(
+def test_without_a_private_one_the_fewer_kinds_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_report: object) -> Path:

@@ -33,32 +33,32 @@ def test_values_name_their_owners() -> None:
 
 def test_the_dom0_side_tells_the_leak() -> None:
     pv, _ = sides()
-    told = tell(pv)
-    assert [(lane.letter, lane.what, lane.pid) for lane in told.lanes] == [
+    found = tell(pv)
+    assert [(lane.letter, lane.what, lane.pid) for lane in found.lanes] == [
         ("A", "opener 2", 123), ("B", "victim 2", 33), ("C", "victim 1", 32),
     ]  # fmt: skip
-    trap = next(row for row in told.rows if row.cells.get(0) == "#NM")
+    trap = next(row for row in found.rows if row.cells.get(0) == "#NM")
     assert (trap.ts, trap.believed) == (0, 1)
-    wrong = [row for row in told.rows if row.right is False]
+    wrong = [row for row in found.rows if row.right is False]
     assert [(row.cells[1], row.instead, row.ts) for row in wrong] == [("reads V1/139", "V2/141", 0)]
     # The value is seen travelling: from C's load, through A's window, to B.
-    loaded = told.rows.index(next(r for r in told.rows if r.cells.get(2) == "has V1/139"))
-    read = told.rows.index(wrong[0])
-    assert loaded < told.rows.index(trap) < read
-    assert {row.value for row in told.rows[loaded : read + 1] if row.ts is not None} == {"V1/139"}
-    assert "did not trap, and read V1/139, which C had loaded 172.2 us before" in told.says
+    loaded = found.rows.index(next(r for r in found.rows if r.cells.get(2) == "has V1/139"))
+    read = found.rows.index(wrong[0])
+    assert loaded < found.rows.index(trap) < read
+    assert {row.value for row in found.rows[loaded : read + 1] if row.ts is not None} == {"V1/139"}
+    assert "did not trap, and read V1/139, which C had loaded 172.2 us before" in found.says
 
 
 def test_the_native_side_traps_and_is_right() -> None:
     _, native = sides()
-    told = tell(native)
-    assert all(row.ts == row.believed for row in told.rows)
-    checks = [row for row in told.rows if row.right is not None]
+    found = tell(native)
+    assert all(row.ts == row.believed for row in found.rows)
+    checks = [row for row in found.rows if row.right is not None]
     assert checks
     assert all(row.right for row in checks)
-    traps = [lane for row in told.rows for lane, text in row.cells.items() if text == "#NM"]
+    traps = [lane for row in found.rows for lane, text in row.cells.items() if text == "#NM"]
     assert traps == [0, 1]
-    assert "B ran with CR0.TS=1, trapped, and read V2/1226, its own." in told.says
+    assert "B ran with CR0.TS=1, trapped, and read V2/1226, its own." in found.says
 
 
 def test_the_text_is_132_columns_and_has_both_sides() -> None:
