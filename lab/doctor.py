@@ -1,6 +1,6 @@
 """What this machine can do, each answer with what to do about it.
 
-Nothing is believed that can be tried: the accelerator and the emulation are proved by booting
+What can be tried is not taken on trust: the accelerator and the emulation are proved by booting
 Xen, libvirt by opening it, user namespaces by entering one. Every check is a small function of
 facts that its caller gathered, so that tests can give it any machine.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from lab.config.kinds import GUEST_KINDS
 from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
+from lab.host.virt import prepare_embedded
 from lab.qemu import accelerator as accel
 from lab.qemu import binary
 from lab.qemu.accelerator import Accel, Proof
@@ -38,7 +39,7 @@ _SETUP = "run ./setup.sh"
 
 @dataclass(frozen=True)
 class Check:
-    """``ok``: True, False (the lab cannot work so), or None (worth knowing). ``todo`` may be ""."""
+    """``ok``: True, False (the lab cannot work), or None (worth knowing). ``todo`` may be ""."""
 
     name: str
     ok: bool | None
@@ -58,10 +59,10 @@ def checks() -> list[Check]:
         ("memory", lambda: memory(available_mib())),
         ("cores", lambda: cores(usable_cores())),
     )
-    return found + [_guarded(name, ask) for name, ask in rest]
+    return found + [_guard(name, ask) for name, ask in rest]
 
 
-def _guarded(name: str, ask: Callable[[], Check]) -> Check:
+def _guard(name: str, ask: Callable[[], Check]) -> Check:
     """A check that cannot even be asked is a bad one; the others still are."""
     try:
         return ask()
@@ -81,10 +82,10 @@ def python(version: tuple[int, ...]) -> Check:
 def _emulator() -> list[Check]:
     """QEMU, then what hangs on it: these stop at the first that fails."""
     try:
-        own = binary.machines()
+        own = binary.find()
     except UserError as error:
         return [Check("qemu", False, str(error), _SETUP)]
-    chosen = accel.accelerator(own, fresh=True)
+    chosen = accel.decide(own, fresh=True)
     found = [qemu(own, chosen), accelerator(chosen)]
     try:
         found += [emulation(accel.prove(own, "tcg"))]
@@ -113,7 +114,7 @@ def accelerator(chosen: Accel) -> Check:
         return Check("accelerator", True, f"KVM: {chosen.why}")
     todo = "emulation does all of it, some ten times slower"
     if accel.KVM.exists() and not os.access(accel.KVM, os.R_OK | os.W_OK):
-        todo += "; for KVM let someone open it to you: mostly `adduser USER kvm`, a new login"
+        todo += "; for KVM get access to it: usually `adduser USER kvm`, then a new login"
     return Check("accelerator", None, f"TCG (emulation): {chosen.why}", todo)
 
 
@@ -147,28 +148,21 @@ def _xen() -> Check:
 
 
 def _libvirt() -> Check:
-    """Opens the driver in a process of its own: a library that aborts must not take us along."""
+    """Open the driver in a process of its own: a library that aborts must not take us along."""
     program = (
         "import libvirt, sys; libvirt.virEventRegisterDefaultImpl();"
-        "c = libvirt.open('qemu:///embed?root=' + sys.argv[1]); print(c.getLibVersion())"
+        "c = libvirt.open(sys.argv[1]); print(c.getLibVersion())"
     )
     with tempfile.TemporaryDirectory(prefix="lab-libvirt-") as root:
-        # Root's would give its folders to libvirt-qemu; anyone else's must not try root.
-        conf = Path(root) / "etc" / "qemu.conf"
-        conf.parent.mkdir()
-        settings = 'security_driver = "none"\n'
-        if os.geteuid() == 0:
-            settings += 'user = "root"\ngroup = "root"\n'
-        conf.write_text(settings)
         try:
-            said = run([sys.executable, "-c", program, root], timeout=60)
+            said = run([sys.executable, "-c", program, prepare_embedded(Path(root))], timeout=60)
         except LabError as error:
             return Check("libvirt", False, f"qemu:///embed does not open: {error}", _SETUP)
     return libvirt(said.split()[-1])
 
 
 def libvirt(number: str) -> Check:
-    """``number``: libvirt's way to write a version, 9000000 for 9.0.0."""
+    """``number``: a version as libvirt writes it, 9000000 for 9.0.0."""
     value = int(number)
     dotted = f"{value // 1000000}.{value // 1000 % 1000}.{value % 1000}"
     return Check("libvirt", True, f"{dotted}, qemu:///embed opens: no daemon, no root")

@@ -22,13 +22,13 @@ COMMANDS: dict[str, list[str]] = {
 
 
 def collect(shell: Shell, folder: Path) -> None:
-    """Write each command's output to a file of ``folder``; a failed one is told in its file."""
+    """Write each command's output to a file of ``folder``; a failure is described in its file."""
     for name, argv in COMMANDS.items():
         try:
             _, out, err = shell.attempt(argv)
             text = out or err
         except LabError as error:
-            text = f"could not be had: {error}\n"
+            text = f"not available: {error}\n"
         write_atomic(folder / name, text)
 
 

@@ -1,4 +1,4 @@
-"""Prepare a Xen host that the lab did not build: what it lacks is installed or said."""
+"""Prepare a Xen host that the lab did not build: what it lacks is installed or named."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.host.shell import Shell
 PACKAGES = ("xen-system-amd64", "xen-utils-common", "qemu-system-xen")
 
 
-def missing(shell: Shell) -> list[str]:
+def find_missing(shell: Shell) -> list[str]:
     """What stands between a host and its first guest, as sentences; empty when it is ready."""
     problems = []
     code, out, _ = shell.attempt(["sh", "-c", "cat /sys/hypervisor/type 2>/dev/null"])
@@ -23,13 +23,13 @@ def missing(shell: Shell) -> list[str]:
     if code != 0:
         problems.append(f"it has no xl: install {' '.join(PACKAGES)}")
     elif shell.attempt(["xl", "info"])[0] != 0:
-        problems.append("xl does not answer: is this dom0, and does the user have the right?")
+        problems.append("xl does not answer: is this dom0, and may this user run it?")
     return problems
 
 
-def ready(shell: Shell) -> None:
-    """LabError with everything that is missing, else the lab's folder is made on the host."""
-    problems = missing(shell)
+def make_ready(shell: Shell) -> None:
+    """Make the lab's folder on the host; LabError with everything that it lacks."""
+    problems = find_missing(shell)
     if problems:
         raise LabError(f"the host {shell.address.host} is not ready: {'; '.join(problems)}")
     shell.run(["mkdir", "-p", FOLDER])

@@ -20,7 +20,7 @@ KVM = Accel("kvm", "Xen was seen to boot under it", nests=True)
 KVM_FLAT = Accel("kvm", "Xen was seen to boot under it", nests=False)
 
 
-def test_pythons_in_range_are_good_and_others_are_told() -> None:
+def test_pythons_in_range_are_good_and_others_are_noted() -> None:
     assert doctor.python((3, 11)).ok
     assert doctor.python((3, 13)).ok
     assert doctor.python((3, 14)).ok is None
@@ -98,7 +98,7 @@ def test_one_broken_check_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> 
     def broken(_package: str) -> str:
         raise LabError("apt-cache failed")
 
-    monkeypatch.setattr(binary, "machines", missing)
+    monkeypatch.setattr(binary, "find", missing)
     monkeypatch.setattr(debian, "candidate", broken)
     monkeypatch.setattr(doctor, "_libvirt", lambda: doctor.libvirt("9000000"))
     found = {check.name: check for check in doctor.checks()}

@@ -69,7 +69,7 @@ def replay(
     if gdb:
         from lab.gdb import command as gdbsession
 
-        asked = gdbsession.wanted(stop, vmlinux, xen_syms, gdb_command or [])
+        asked = gdbsession.check_wanted(stop, vmlinux, xen_syms, gdb_command or [])
         raise typer.Exit(gdbsession.debug(path, asked))
     if stop or vmlinux or xen_syms or gdb_command:
         raise UserError("--stop, --vmlinux, --xen-syms and --gdb-command belong to --gdb")
@@ -93,8 +93,8 @@ def trace(
 
 
 def _shifts(text: str) -> list[int]:
+    from lab.config.model import MAX_SHIFT
     from lab.errors import UserError
-    from lab.qemu.icount import MAX_SHIFT
 
     words = [word.strip() for word in text.split(",")]
     if not all(word.isascii() and word.isdigit() and int(word) <= MAX_SHIFT for word in words):

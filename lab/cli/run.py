@@ -63,9 +63,9 @@ def run(
         stress = loaded.stress.model_copy(update={"seconds": seconds})
         loaded = loaded.model_copy(update={"stress": stress})
     if deterministic:
-        from lab.qemu.icount import configured
+        from lab.config.deterministic import configure
 
-        loaded = configured(loaded)
+        loaded = configure(loaded)
     raise typer.Exit(command.run(loaded, config, cells or [], keep_host, repeat()))
 
 

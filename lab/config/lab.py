@@ -12,7 +12,7 @@ from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
 from lab.config.kernel import KernelConfig
 from lab.config.kinds import GUEST_KINDS, Expectation, GuestKind
-from lab.config.model import Args, Model, check_args
+from lab.config.model import MAX_SHIFT, Args, Model, check_args
 from lab.config.stress import Settings, StressConfig, check_settings
 from lab.config.xen import XenConfig
 
@@ -73,7 +73,7 @@ class LabConfig(Model):
     icount: int | None = Field(
         None,
         ge=0,
-        le=10,
+        le=MAX_SHIFT,
         description="Deterministic boots, an instruction taking 2^icount ns of guest time; "
         "null: at the machine's own speed. `lab run --deterministic` is 1.",
     )

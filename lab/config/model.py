@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # One line, no quotes or commas: these words go into QEMU's -initrd string and xl's configuration.
 _ARGS = re.compile(r"[A-Za-z0-9_.,:=/+@ -]*")
+MAX_SHIFT = 10  # QEMU's own limit of an instruction's length, 2^shift ns
 Args = Annotated[str, Field(description="Words added to the kernel's command line.")]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab.errors import LabError, UserError
 from lab.system.files import PROJECT
+from lab.system.process import tie
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Session:
     commands: Sequence[str] = ()  # given: they are run one after the other, and gdb ends
 
 
-def found() -> str:
+def find() -> str:
     """Where gdb is; UserError when it is not installed."""
     path = shutil.which("gdb")
     if path is None:
@@ -45,7 +46,7 @@ def argv(session: Session) -> list[str]:
         "set pagination off",
         # QEMU describes the processor; without a kernel's symbols gdb knows nothing else of it.
         "set architecture i386:x86-64",
-        *(f"add-symbol-file {_quoted(elf)}" for elf in session.elfs[1:]),
+        *(f"add-symbol-file {_quote(elf)}" for elf in session.elfs[1:]),
         f"python import sys; sys.path.insert(0, {str(PROJECT)!r}); import lab.gdb.inside; "
         f"lab.gdb.inside.begin({str(session.facts)!r})",
         f"target remote {session.socket}",
@@ -56,7 +57,7 @@ def argv(session: Session) -> list[str]:
     return [*words, str(session.elfs[0])]
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     """As gdb's own words are quoted."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
@@ -66,8 +67,8 @@ def run(words: Sequence[str]) -> int:
     """Let gdb have our terminal, until it ends; its exit code. It ends with the lab too."""
     with _deaf():
         try:
-            # A killed lab takes gdb along; TERM, so that gdb gives the terminal back as it was.
-            process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "--", *words])
+            # TERM, so that gdb gives the terminal back as it was.
+            process = subprocess.Popen(tie(words, "TERM"))
         except OSError as error:
             raise LabError(f"gdb could not be started: {error}") from error
         try:

@@ -34,17 +34,17 @@ class Scene:
         return next((moment for moment in self.moments if moment.name == name), None)
 
 
-def scene(trace: Trace) -> Scene:
-    """LabError when the trace holds no window."""
+def build(trace: Trace) -> Scene:
+    """The scene of a trace; LabError when it holds no window."""
     found = moments(trace)
-    told = lanes(trace)
-    letters = {task: lane.letter for task, lane in told.items()}
+    tasks = lanes(trace)
+    letters = {task: lane.letter for task, lane in tasks.items()}
     begin = found["nm"].ns
     made = [
         Moment(name, event.at, (event.ns - begin) / 1000, _what(name, event, trace, letters))
         for name, event in found.items()
     ]
-    return Scene(list(told.values()), made, _tasks(trace, told), found["alloc"].detail)
+    return Scene(list(tasks.values()), made, _name_tasks(trace, tasks), found["alloc"].detail)
 
 
 def _what(name: str, event: Event, trace: Trace, letters: dict[int, str]) -> str:
@@ -83,7 +83,7 @@ def _wanted(trace: Trace, check: Event) -> str:
     return _value(own[-1]) if own else "its own"
 
 
-def _tasks(trace: Trace, told: dict[int, Lane]) -> dict[int, str]:
+def _name_tasks(trace: Trace, tasks: dict[int, Lane]) -> dict[int, str]:
     names: dict[int, str] = {}
     for event in trace.events:
         for task, pid, comm in (
@@ -91,10 +91,10 @@ def _tasks(trace: Trace, told: dict[int, Lane]) -> dict[int, str]:
         ):  # fmt: skip
             if task and pid is not None:
                 names[task] = f"{comm}, pid {pid}"
-        if event.kind == "load" and event.task not in told:
+        if event.kind == "load" and event.task not in tasks:
             who = owner(event.wants)
             names[event.task] = names.get(event.task, "") + _role(who)
-    for task, lane in told.items():
+    for task, lane in tasks.items():
         names[task] = f"{lane.letter}: {lane.what}, pid {lane.pid}"
     return names
 
@@ -103,7 +103,7 @@ def _role(who: Owner | None) -> str:
     return "" if who is None else f" ({who.role} {who.id})"
 
 
-def told(scene: Scene, stop: Moment, reverse: bool) -> list[str]:
+def describe(scene: Scene, stop: Moment, reverse: bool) -> list[str]:
     """The lines before gdb's prompt."""
     lines = ["", "what will be seen:"]
     for lane in scene.lanes:
@@ -115,7 +115,7 @@ def told(scene: Scene, stop: Moment, reverse: bool) -> list[str]:
     return [*lines, "", f"the machine stands at {stop.name!r}; go on with:", *_help(reverse, scene)]
 
 
-def told_without(why: str, earlier: int) -> list[str]:
+def describe_no_window(why: str, earlier: int) -> list[str]:
     """The lines where the window itself could not be found."""
     return [
         "",
@@ -140,5 +140,5 @@ def _help(reverse: bool, scene: Scene | None) -> list[str]:
             ("reverse-stepi", "back by one instruction"),
             ("reverse-continue", "back to the last breakpoint before"),
         ]
-    lines.append(("c", "with nothing to stop at: to the power off (SIGQUIT)"))
+    lines.append(("c", "without a breakpoint: on to the power off (SIGQUIT)"))
     return [f"  {command:<24} {what}".rstrip() for command, what in lines]

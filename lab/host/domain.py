@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.qemu.options import FEATURES_OFF, modules
+
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 
@@ -31,8 +33,8 @@ class HostSpec:
 
 def domain_xml(spec: HostSpec) -> str:
     """A transient domain. Xen and its modules go by QEMU's own options: libvirt would take the
-    multiboot module string for a file name. A PV dom0 can not use virtio (its frame numbers are
-    no machine addresses), hence AHCI and e1000e.
+    multiboot module string for a file name. A PV dom0 cannot use virtio (its frame numbers are
+    not machine addresses), hence AHCI and e1000e.
     """
     domain = ET.Element("domain", {"type": "kvm" if spec.accelerator == "kvm" else "qemu"})
     _text(domain, "name", spec.name)
@@ -56,9 +58,8 @@ def domain_xml(spec: HostSpec) -> str:
 def _cpu(accelerator: str) -> ET.Element:
     if accelerator == "kvm":
         return ET.Element("cpu", {"mode": "host-passthrough"})
-    # QEMU 7.2: a PV dom0 dies of SMAP under emulation (a #PF in Xen's bounce frame).
     cpu = ET.Element("cpu", {"mode": "maximum"})
-    for feature in ("smap", "smep"):
+    for feature in FEATURES_OFF:
         ET.SubElement(cpu, "feature", {"policy": "disable", "name": feature})
     return cpu
 
@@ -79,13 +80,11 @@ def _devices(spec: HostSpec) -> ET.Element:
 
 
 def _command_line(spec: HostSpec) -> ET.Element:
-    modules = f"{spec.kernel} {spec.kernel_args}".replace(",", ",,")
-    ramdisk = str(spec.ramdisk).replace(",", ",,")
     forward = f"tcp:127.0.0.1:{spec.ssh_port}-:22"
     words = [
         "-kernel", str(spec.xen),
         "-append", spec.xen_args,
-        "-initrd", f"{modules},{ramdisk}",
+        "-initrd", modules(f"{spec.kernel} {spec.kernel_args}", str(spec.ramdisk)),
         # restrict=on: the host reaches nothing outside; only ssh comes in, on loopback.
         "-netdev", f"user,id=ssh,restrict=on,hostfwd={forward}",
         "-device", "e1000e,netdev=ssh,bus=pcie.0,addr=0x10",

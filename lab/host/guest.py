@@ -93,7 +93,7 @@ def run_guest(
             shell.run(["xl", "unpause", spec.name])
             with console.open("ab") as kept:
                 how = _watch(output, kept, watched)
-        # A console also ends when the host does: then this is no word about the guest.
+        # A console also ends when the host does: then it says nothing about the guest.
         detail = _shutdown_reason(shell, spec.name) if how == "exited" else ""
     finally:
         _destroy(shell, spec.name)
@@ -101,7 +101,7 @@ def run_guest(
 
 
 def _watch(output: Stream, kept: BinaryIO, watched: Watch) -> str:
-    """Keep what the console says, until there is no more of it or no more use in waiting."""
+    """Keep what the console says, until it ends or waiting longer is of no use."""
     content = b""
     while True:
         data = output.read(_POLL)
@@ -119,7 +119,7 @@ def _watch(output: Stream, kept: BinaryIO, watched: Watch) -> str:
 
 
 def _shutdown_reason(shell: Shell, name: str) -> str:
-    """What xl's own log says of a domain that ended by itself; LabError when the host is gone."""
+    """What xl's own log says of a domain that ended on its own; LabError when the host is gone."""
     shell.run(["xl", "list"])
     _, said, _ = shell.attempt(["tail", "-n", "5", f"/var/log/xen/xl-{name}.log"])
     lines = [line.strip() for line in said.splitlines() if "reason code" in line]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
+from lab.host.keys import Keys
 from lab.system import debian
 from lab.system.answers import sha256
 from lab.system.cache import building, cache_dir, locked, require_space
@@ -28,7 +29,7 @@ RECIPE = PROJECT / "images" / "dom0"
 _VERSION = "1"  # of what this module does beside the recipe
 _SPACE_MIB = 3500
 _DISK = "3G"  # sparse; a run's own changes go into an overlay
-_EPOCH = "1577836800"  # 2020-01-01: the image's files do not tell when they were made
+_EPOCH = "1577836800"  # 2020-01-01: the image's files do not say when they were made
 # Only what mounts the root file system; Debian's default ramdisk holds every driver.
 _MODULES = "ahci sd_mod ext4 e1000e"
 _LEAVE_OUT = ("doc", "man", "locale", "info", "icons", "lintian")
@@ -77,37 +78,7 @@ class Dom0Image:
         }
 
 
-@dataclass(frozen=True)
-class Keys:
-    """The lab's own ssh keys: made once, in the cache, never in results."""
-
-    folder: Path
-
-    @property
-    def identity(self) -> Path:
-        return self.folder / "identity"
-
-    @property
-    def host(self) -> Path:
-        return self.folder / "host"
-
-    def public(self, private: Path) -> str:
-        return private.with_suffix(".pub").read_text().strip()
-
-    @classmethod
-    def make(cls) -> Keys:
-        folder = cache_dir() / "keys"
-        with locked(cache_dir() / "keys.lock"):
-            if not folder.is_dir():
-                with building(folder) as scratch:
-                    scratch.chmod(0o700)
-                    for name in ("identity", "host"):
-                        made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab-{name}"]
-                        run([*made, "-f", scratch / name])
-        return cls(folder)
-
-
-def dom0_image(report: Report, xen_package: str) -> Dom0Image:
+def build_image(report: Report, xen_package: str) -> Dom0Image:
     """The image, from the cache or made now (a minute or two, 300 MB from the registry)."""
     keys = Keys.make()
     packages = _packages(xen_package)
@@ -127,7 +98,7 @@ def _packages(xen_package: str) -> list[str]:
     """Names from packages.txt for the hypervisor ``xen-hypervisor-VERSION-amd64``."""
     found = re.fullmatch(r"xen-hypervisor-([0-9.]+)-amd64", xen_package)
     if not found:
-        raise LabError(f"{xen_package} is no xen-hypervisor package: the dom0 image needs one")
+        raise LabError(f"{xen_package} is not a xen-hypervisor package: the dom0 image needs one")
     lines = (RECIPE / "packages.txt").read_text().splitlines()
     names = [line.split("#")[0].strip() for line in lines]
     return [name.replace("XEN", found.group(1)) for name in names if name]
@@ -145,11 +116,11 @@ def _make(scratch: Path, packages: list[str], keys: Keys, report: Report) -> Non
     tarball = scratch / "root.tar"
     report("downloading and installing (a minute or two)")
 
-    def tell(line: str) -> None:
+    def show(line: str) -> None:
         if line.startswith("I: "):
             report(line[3:60])
 
-    follow(_mmdebstrap(packages, tarball), log=log, line=tell, env={"SOURCE_DATE_EPOCH": _EPOCH})
+    follow(_mmdebstrap(packages, tarball), log=log, line=show, env={"SOURCE_DATE_EPOCH": _EPOCH})
     report("writing the file system")
     root = scratch / "root"
     root.mkdir()

@@ -8,15 +8,14 @@ from pathlib import Path
 
 from lab.host.domain import HostSpec, domain_xml
 from lab.host.image import Dom0Image
+from lab.host.state import HostFolder
+from lab.qemu.options import XEN_CONSOLE, dom0_size
 from lab.system.answers import sha256
 from lab.system.files import sha256_of
 
 DOM0_MIB = 1024
 # One dom0 vCPU: the others stay free for guests.
-_XEN_ARGS = (
-    "console=com1 com1=115200,8n1 loglvl=info guest_loglvl=info "
-    f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M dom0_max_vcpus=1"
-)
+_XEN_ARGS = f"{XEN_CONSOLE} loglvl=info guest_loglvl=info {dom0_size(DOM0_MIB, 1)}"
 _KERNEL_ARGS = "console=hvc0 root=/dev/sda ro net.ifnames=0 mitigations=off panic=5"
 
 
@@ -46,7 +45,7 @@ class HostPlan:
             sha256(self.hypervisor),
         )[:16]  # fmt: skip
 
-    def xml(self, name: str, folder: Path, nonce: str, port: int) -> str:
+    def xml(self, name: str, folder: HostFolder, nonce: str, port: int) -> str:
         """The domain, with its overlay and its console in ``folder``.
 
         ``nonce`` goes on Xen's command line, ``port`` of the loopback address leads to ssh.
@@ -65,8 +64,8 @@ class HostPlan:
                 kernel=self.image.kernel,
                 kernel_args=_KERNEL_ARGS,
                 ramdisk=self.image.ramdisk,
-                disk=folder / "overlay.qcow2",
-                console=folder / "console.log",
+                disk=folder.overlay,
+                console=folder.console,
                 ssh_port=port,
             )
         )

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.host.plan import HostPlan
-from lab.qemu import identity as qemuidentity
+from lab.host.state import HostFolder
 from lab.qemu.accelerator import processor
+from lab.qemu.identity import identify
 from lab.system.answers import sha256, stamp
 from lab.system.cache import building, require_space
 from lab.system.files import sha256_of, write_atomic
@@ -96,14 +97,14 @@ class SavedHost:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def saved_host(plan: HostPlan, name: str, folder: Path, libvirt: str) -> SavedHost:
+def saved_host(plan: HostPlan, name: str, folder: HostFolder, libvirt: str) -> SavedHost:
     """Where the plan's state is or would be. ``name`` and ``folder`` are the host's own."""
-    return SavedHost(folder / "saved" / key(plan, name, folder, libvirt))
+    return SavedHost(folder.path / "saved" / key(plan, name, folder, libvirt))
 
 
-def key(plan: HostPlan, name: str, folder: Path, libvirt: str) -> str:
+def key(plan: HostPlan, name: str, folder: HostFolder, libvirt: str) -> str:
     """Of everything that a state depends on; LabError when QEMU does not answer."""
-    qemu = qemuidentity.of_program(Path(plan.qemu))
+    qemu = identify(Path(plan.qemu))
     image = plan.image
     parts = [
         _VERSION, plan.identity(), plan.xml(name, folder, "-", 0), libvirt,

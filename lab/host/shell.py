@@ -13,7 +13,6 @@ import secrets
 import shlex
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -21,22 +20,12 @@ import paramiko
 from fabric import Config, Connection
 
 from lab.errors import LabError
+from lab.host.address import Address
 
-# Its threads print tracebacks of broken connections; ours tell them in a sentence.
+# Its threads print tracebacks of broken connections; ours report them in a sentence.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 _STALLED = 60.0  # seconds in which nothing of a copy moves
 _TROUBLE = (OSError, EOFError, paramiko.SSHException)
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a host answers. ``host_key`` as in a .pub file: 'ssh-ed25519 AAAA...'."""
-
-    host: str
-    port: int
-    user: str
-    identity: Path
-    host_key: str
 
 
 class Shell:

@@ -41,26 +41,26 @@ class Domains:
 
     def create(self, xml: str) -> None:
         """Start a transient domain; LabError when libvirt or QEMU refuses."""
-        with _told("libvirt could not start the Xen host"):
+        with _as_lab_error("libvirt could not start the Xen host"):
             self._connection().createXML(xml, 0)
 
     def save(self, name: str, file: Path) -> None:
         """Write the domain's memory and devices to ``file``; the domain ends with that."""
         domain = self._find(name)
         if domain is None:
-            raise LabError(f"there is no domain {name} to save")
-        with _told("libvirt could not save the Xen host"):
+            raise LabError(f"the domain {name} does not run and cannot be saved")
+        with _as_lab_error("libvirt could not save the Xen host"):
             domain.save(str(file))
 
     def restore(self, file: Path, xml: str) -> None:
         """Start a saved domain where it was, as ``xml`` has it: it may differ in ports and paths
         of this side only. LabError when that fails.
         """
-        with _told("libvirt could not resume the Xen host"):
+        with _as_lab_error("libvirt could not resume the Xen host"):
             self._connection().restoreFlags(str(file), xml, 0)
 
     def destroy(self, name: str) -> None:
-        """End it, if there is one."""
+        """End it where it runs."""
         domain = self._find(name)
         if domain is not None:
             import libvirt
@@ -83,8 +83,17 @@ class Domains:
         return self._opened
 
 
+def prepare_embedded(root: Path) -> str:
+    """Write the embedded driver's settings into its folder, and return its URI."""
+    (root / "etc").mkdir(exist_ok=True)
+    # As root the driver would give its files to libvirt-qemu; as anyone else it must not try.
+    owner = 'user = "root"\ngroup = "root"\n' if os.geteuid() == 0 else ""
+    write_atomic(root / "etc" / "qemu.conf", _QEMU_CONF + owner)
+    return f"qemu:///embed?root={root}"
+
+
 @contextlib.contextmanager
-def _told(what: str) -> Any:
+def _as_lab_error(what: str) -> Any:
     import libvirt
 
     try:
@@ -102,11 +111,7 @@ def _open(uri: str | None, root: Path) -> Any:
         import libvirt
     except ImportError as error:
         raise LabError(f"libvirt's Python module is missing ({error}): run ./setup.sh") from error
-    if uri is None:
-        (root / "etc").mkdir(exist_ok=True)
-        owner = 'user = "root"\ngroup = "root"\n' if os.geteuid() == 0 else ""
-        write_atomic(root / "etc" / "qemu.conf", _QEMU_CONF + owner)
-        uri = f"qemu:///embed?root={root}"
+    uri = prepare_embedded(root) if uri is None else uri
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     _event_loop(libvirt)
     try:

@@ -27,7 +27,7 @@ from lab.kernel.source import Source
 from lab.kernel.worktree import Worktree
 from lab.system.cache import building, cache_dir, locked, require_space
 from lab.system.files import sha256, sha256_of, write_atomic
-from lab.system.process import cores, follow, run
+from lab.system.process import cores, follow, run, tie
 
 __all__ = ["BuildFailed", "BuildSpec", "build", "not_taken"]
 
@@ -240,8 +240,8 @@ def _make(spec: BuildSpec, argv: list[str], log: Path, report: Report) -> None:
     obj = next(word for word in argv if word.startswith("O="))
     Path(obj[2:], ".version").unlink(missing_ok=True)
     # What a killed lab leaves must not go on in a folder that the next one builds in.
-    alone = ["setpriv", "--pdeathsig", "TERM", "--", "nice"]
-    _tried(spec, log, [*alone, *argv, f"-j{cores()}", "bzImage"], count)
+    alone = tie(["nice", *argv, f"-j{cores()}", "bzImage"], "TERM")
+    _tried(spec, log, alone, count)
 
 
 def _tried(spec: BuildSpec, log: Path, argv: list[str], line: Callable[[str], None] | None) -> None:

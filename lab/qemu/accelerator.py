@@ -23,8 +23,8 @@ from pathlib import Path
 from lab.config.xen import XenConfig
 from lab.console import text as consoletext
 from lab.errors import LabError, UserError
+from lab.qemu import machine, options
 from lab.qemu.binary import Qemu
-from lab.qemu.machine import TCG_CPU
 from lab.system.cache import cache_dir, locked
 from lab.system.deadline import Deadline
 from lab.system.files import sha256_of, write_atomic
@@ -32,6 +32,7 @@ from lab.xen import hypervisor as xen_images
 
 KVM = Path("/dev/kvm")
 _SECONDS = {"kvm": 20.0, "tcg": 120.0}  # Xen takes 1 to 2 s on hardware, 6 s emulated
+_MEMORY_MIB = 512
 _PROVED = re.compile(r"Could not construct domain 0|not an ELF binary")
 _NESTS = re.compile(r"HVM: (SVM|VMX) enabled")
 
@@ -64,18 +65,18 @@ def kvm_closed() -> str:
     return ""
 
 
-def accelerator(qemu: Qemu, wanted: str = "auto", fresh: bool = False) -> Accel:
+def decide(qemu: Qemu, wanted: str = "auto", fresh: bool = False) -> Accel:
     """``auto``: KVM when Xen was seen to boot under it, else TCG. ``kvm``: that or a UserError.
 
-    The proof is remembered for this kernel, processor and QEMU; ``fresh`` does it anew.
-    Without a Xen to boot (no network yet) the answer is TCG and is not remembered.
+    The proof is kept for this kernel, processor and QEMU; ``fresh`` does it anew.
+    Without a Xen to boot (no network yet) the answer is TCG, and nothing is kept.
     """
     if wanted == "tcg":
         return Accel("tcg", "asked for")
     why = kvm_closed()
     if not why:
         try:
-            proof = _remembered(qemu, fresh)
+            proof = _recall(qemu, fresh)
         except (LabError, UserError) as error:
             why = f"KVM could not be proved: {error}"
         else:
@@ -96,13 +97,10 @@ def prove(qemu: Qemu, name: str, image: Path | None = None) -> Proof:
 def command(qemu: Path, name: str, image: Path, module: Path, console: Path) -> list[str]:
     """QEMU's command line for the proof: pure."""
     return [
-        str(qemu), "-nodefaults", "-no-user-config", "-no-reboot",
-        "-display", "none", "-nic", "none",
-        "-accel", name, "-cpu", "host" if name == "kvm" else TCG_CPU, "-m", "512",
-        "-chardev", f"file,id=console,path={str(console).replace(',', ',,')}",
-        "-serial", "chardev:console",
-        "-kernel", str(image), "-initrd", str(module).replace(",", ",,"),
-        "-append", "console=com1 com1=115200,8n1",
+        *options.bare_machine(str(qemu), name, options.cpu(name), 1, _MEMORY_MIB, console),
+        "-kernel", str(image),
+        "-initrd", options.modules(str(module)),
+        "-append", options.XEN_CONSOLE,
     ]  # fmt: skip
 
 
@@ -114,10 +112,7 @@ def boot_xen(qemu: Qemu, name: str, image: Path, seconds: float) -> Proof:
         console.touch()
         began = time.monotonic()
         with errors.open("wb") as out:
-            process = subprocess.Popen(
-                command(qemu.path, name, image, module, console),
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-            )  # fmt: skip
+            process = machine.start(command(qemu.path, name, image, module, console), out)
         try:
             ended = _wait(process, lambda: _decided(console, errors), Deadline(seconds))
         finally:
@@ -130,7 +125,7 @@ def boot_xen(qemu: Qemu, name: str, image: Path, seconds: float) -> Proof:
 def judge(console: str, errors: str, ended: bool, seconds: float) -> Proof:
     """From the console and QEMU's own words to a proof: pure.
 
-    ``ended``: QEMU stopped by itself, as it does on an internal error.
+    ``ended``: QEMU ended before it was stopped.
     """
     if _PROVED.search(console):
         found = _NESTS.search(console)
@@ -150,7 +145,7 @@ def _decided(console: Path, errors: Path) -> bool:
 
 
 def _wait(process: subprocess.Popen[bytes], decided: Callable[[], bool], end: Deadline) -> bool:
-    """True when QEMU ended by itself; returns as soon as anything is decided."""
+    """True when QEMU ended on its own; returns as soon as anything is decided."""
     while not end.expired:
         if decided():
             return False
@@ -166,8 +161,9 @@ def _read(path: Path) -> str:
     return path.read_bytes().decode(errors="replace")
 
 
-def _remembered(qemu: Qemu, fresh: bool) -> Proof:
-    # Xen is not in the key, it is told in the record: asking apt for it takes a second.
+def _recall(qemu: Qemu, fresh: bool) -> Proof:
+    """The proof that is kept, made first where there is none or a ``fresh`` one is wanted."""
+    # Xen is in the record, not in the key: asking apt for it takes a second.
     key = sha256_of(platform.release(), processor(), qemu.version)[:24]
     path = cache_dir() / "accel" / f"{key}.json"
     with locked(path.with_suffix(".lock")):

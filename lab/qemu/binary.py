@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +50,7 @@ class Qemu:
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:
-    """The numbers in the first line of ``qemu --version``; None when it is no QEMU's."""
+    """The numbers in the first line of ``qemu --version``; None when it is not QEMU's."""
     match = _VERSION.search(text)
     if match is None:
         return None
@@ -61,7 +60,7 @@ def parse_version(text: str) -> tuple[int, int, int] | None:
 def kinds_of(version: tuple[int, ...], chosen: bool = False) -> tuple[tuple[GuestKind, ...], str]:
     """Guest kinds under emulation and the reason, from the version alone.
 
-    ``chosen``: the user named this QEMU, so an untried version is given the benefit of doubt.
+    ``chosen``: the user named this QEMU, so an untried version is given the benefit of the doubt.
     """
     if version[:2] == OLDEST:
         return GUEST_KINDS, "7.2 emulates SVM well enough for all five kinds"
@@ -73,9 +72,9 @@ def kinds_of(version: tuple[int, ...], chosen: bool = False) -> tuple[tuple[Gues
 
 
 def inspect(path: Path, origin: str) -> Qemu:
-    """Ask a binary for its version. UserError when it does not run, is no QEMU or too old."""
+    """Ask a binary for its version. UserError when it does not run, is not a QEMU or is too old."""
     try:
-        said = _says(path)
+        said = ask(path, "--version")
     except (LabError, OSError) as error:
         raise UserError(f"{_called(origin)} {path} does not run: {error}") from error
     version = parse_version(said)
@@ -91,19 +90,8 @@ def inspect(path: Path, origin: str) -> Qemu:
     return Qemu(path, _dotted(version), kinds, why, origin)
 
 
-def _says(path: Path) -> str:
-    """Its --version, remembered while the program stays; a script may stand for anything."""
-
-    def ask() -> str:
-        return run([path, "--version"], timeout=60)
-
-    if not path.is_file() or path.open("rb").read(2) == b"#!":
-        return ask()
-    return remembered(["--version", str(path)], [path], ask)
-
-
-def machines() -> Qemu:
-    """``$LAB_QEMU`` where set, else the machine's own; UserError when there is none."""
+def find() -> Qemu:
+    """``$LAB_QEMU`` where set, else the machine's own; UserError when it has none."""
     chosen = os.environ.get("LAB_QEMU")
     if chosen:
         found = shutil.which(chosen)
@@ -118,35 +106,28 @@ def machines() -> Qemu:
     return inspect(Path(found), "machine")
 
 
-def qemu(accelerator: str = "auto", report: Callable[[str], None] | None = None) -> Qemu:
-    """The QEMU to use: the first of these that can do all guest kinds, else the first of all.
+def ask(path: Path, *words: str) -> str:
+    """What the program prints, remembered while it and a script that stands for it stay."""
 
-    1. ``$LAB_QEMU``: taken as it is, nothing else is looked at;
-    2. the machine's own, when its version emulates all kinds or KVM with nesting works;
-    3. a private 7.2, made once in the cache from Debian 12's packages (``lab.qemu.private``).
+    def run_it() -> str:
+        return run([path, *words], timeout=60)
 
-    When 3 cannot be made, the machine's own is returned with its fewer kinds and ``why`` says
-    so. ``report`` hears about the making, which takes some 15 s and a 60 MB download.
-    """
-    own = machines()
-    if own.complete or own.origin == "$LAB_QEMU" or _nests(own, accelerator):
-        return own
-    from lab.qemu import private as privateqemu
-
-    try:
-        path = privateqemu.made(report or (lambda _state: None))
-        return inspect(path, "private")
-    except (LabError, UserError) as error:
-        why = f"{own.why}; a private QEMU 7.2 could not be made: {error}"
-        return Qemu(own.path, own.version, own.kinds, why, own.origin)
+    if not path.is_file():
+        return run_it()
+    program = program_of(path)
+    if path.resolve() == program and program.open("rb").read(2) == b"#!":
+        return run_it()  # a script that names no program which could be watched
+    return remembered([*words, str(path)], [path, program], run_it)
 
 
-def _nests(own: Qemu, accelerator: str) -> bool:
-    if accelerator == "tcg":
-        return False
-    from lab.qemu.accelerator import accelerator as proved
-
-    return proved(own).nests
+def program_of(path: Path) -> Path:
+    """The program itself, also behind the script that stands for the private QEMU."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if not head.startswith(b"#!"):
+        return path.resolve()
+    named = re.search(rf"(/[^\s'\"]+/bin/{NAME})\b".encode(), head)
+    return Path(named.group(1).decode()) if named else path.resolve()
 
 
 def _called(origin: str) -> str:

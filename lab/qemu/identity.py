@@ -7,13 +7,11 @@ boots kernels are named by hash.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.qemu.binary import NAME, Qemu
-from lab.system.answers import remembered, sha256
-from lab.system.process import run
+from lab.qemu.binary import ask, program_of
+from lab.system.answers import sha256
 
 # The PC BIOS and the option ROMs that load a kernel, plain and by multiboot (Xen).
 FIRMWARE = ("bios-256k.bin", "linuxboot_dma.bin", "multiboot_dma.bin")
@@ -42,16 +40,11 @@ class Identity:
         return found
 
 
-def identity(qemu: Qemu) -> Identity:
-    """Ask and hash the QEMU that would run; LabError when it does not answer."""
-    return of_program(qemu.path)
-
-
-def of_program(path: Path) -> Identity:
-    """The same for an emulator by its path."""
-    program = _program(path)
-    version = _says(path, program, "--version").splitlines()[0].strip()
-    folders = [Path(line) for line in _says(path, program, "-L", "help").splitlines()]
+def identify(path: Path) -> Identity:
+    """Ask and hash the emulator at ``path``; LabError when it does not answer."""
+    program = program_of(path)
+    version = ask(path, "--version").splitlines()[0].strip()
+    folders = [Path(line) for line in ask(path, "-L", "help").splitlines()]
     # A module lies in lib/TRIPLET/qemu beside the bin that the program lies in.
     folders += sorted(program.parent.parent.glob("lib/*/qemu"))
     parts = {}
@@ -60,24 +53,3 @@ def of_program(path: Path) -> Identity:
         if found is not None:
             parts[name] = sha256(found)
     return Identity(version, sha256(program), parts)
-
-
-def _says(path: Path, program: Path, *words: str) -> str:
-    """What it prints, remembered while the program and a script that stands for it stay."""
-
-    def ask() -> str:
-        return run([path, *words], timeout=60)
-
-    if path.resolve() == program and program.open("rb").read(2) == b"#!":
-        return ask()  # a script that names no program which could be watched
-    return remembered([*words, str(path)], [path, program], ask)
-
-
-def _program(path: Path) -> Path:
-    """The program itself, also behind the script that stands for the private QEMU."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if not head.startswith(b"#!"):
-        return path.resolve()
-    named = re.search(rf"(/[^\s'\"]+/bin/{NAME})\b".encode(), head)
-    return Path(named.group(1).decode()) if named else path.resolve()

@@ -1,4 +1,4 @@
-"""One QEMU for one trial: the native and dom0 kinds, which need no host image."""
+"""The life of one QEMU: started, watched, ended. The native and dom0 kinds need nothing else."""
 
 from __future__ import annotations
 
@@ -7,60 +7,17 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from lab.console import text as consoletext
 from lab.console.watch import Ending, Glance, Watch
-from lab.qemu import icount as determinism
+from lab.qemu import icount
+from lab.qemu.boot import Boot, command, members, portable
 from lab.system.deadline import Deadline
+from lab.system.process import tie
 
-# A PV dom0 dies under QEMU 7.2's SMAP (a #PF in Xen's bounce frame); both kinds get one model.
-TCG_CPU = "max,-smap,-smep"
 _POLL = 0.03  # a look at the console's size: microseconds
-
-
-@dataclass(frozen=True)
-class Boot:
-    """What a machine boots. ``args`` are the kernel's; memory in MiB is the guest's own."""
-
-    qemu: str
-    accelerator: str  # kvm or tcg
-    kernel: Path
-    ramdisk: Path
-    args: str
-    vcpus: int
-    memory_mib: int
-    xen: Path | None = None  # given: the kernel is dom0 on this hypervisor
-    xen_args: str = ""
-    icount: int | None = None  # given: deterministic, 2^icount ns of guest time an instruction
-
-
-def command(boot: Boot, console: Path) -> list[str]:
-    """QEMU's command line: pure. No network, no disk, one serial port into a file."""
-    memory = boot.memory_mib if boot.xen is None else boot.memory_mib + 256
-    base = [
-        boot.qemu, "-nodefaults", "-no-user-config", "-no-reboot",
-        "-display", "none", "-nic", "none",
-        "-accel", boot.accelerator,
-        "-cpu", _cpu(boot),
-        "-smp", str(boot.vcpus),
-        "-m", str(memory),
-        "-chardev", f"file,id=console,path={_doubled(str(console))}",
-        "-serial", "chardev:console",
-    ]  # fmt: skip
-    if boot.icount is not None:
-        base += determinism.options(boot.icount)
-    if boot.xen is None:
-        args = f"console=ttyS0 {boot.args}".strip()
-        return [*base, "-kernel", str(boot.kernel), "-initrd", str(boot.ramdisk), "-append", args]
-    modules = f"{boot.kernel} console=hvc0 {boot.args}".strip()
-    return [
-        *base,
-        "-kernel", str(boot.xen),
-        "-append", xen_args(boot),
-        "-initrd", f"{_doubled(modules)},{_doubled(str(boot.ramdisk))}",
-    ]  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -77,37 +34,17 @@ def staged(boot: Boot) -> Iterator[tuple[Boot, Path]]:
         yield portable(boot), folder
 
 
-def portable(boot: Boot) -> Boot:
-    """The boot with its members' names for paths: pure."""
-    xen = Path("xen") if boot.xen is not None else None
-    return replace(boot, kernel=Path("kernel"), ramdisk=Path("ramdisk"), xen=xen)
+def start(
+    argv: Sequence[str], log: IO[bytes], folder: Path | None = None, own_group: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start QEMU, its own messages going to ``log``; it dies with the controller.
 
-
-def members(boot: Boot) -> dict[str, Path]:
-    """What a machine boots, by the names that ``portable`` gives them."""
-    found = {"kernel": boot.kernel, "ramdisk": boot.ramdisk}
-    return found if boot.xen is None else {**found, "xen": boot.xen}
-
-
-def xen_args(boot: Boot) -> str:
-    """Xen's command line. Its own messages share the serial port with dom0's console."""
-    fixed = (
-        f"console=com1 com1=115200,8n1 dom0_mem={boot.memory_mib}M,max:{boot.memory_mib}M "
-        f"dom0_max_vcpus={boot.vcpus} noreboot=0"
-    )
-    ours = determinism.XEN_ARGS if boot.icount is not None else ""
-    return " ".join(word for word in (fixed, ours, boot.xen_args) if word)
-
-
-def _cpu(boot: Boot) -> str:
-    if boot.accelerator != "tcg":
-        return "host"
-    return TCG_CPU if boot.icount is None else f"{TCG_CPU},{determinism.CPU}"
-
-
-def _doubled(text: str) -> str:
-    """QEMU reads a comma as a separator; two stand for one."""
-    return text.replace(",", ",,")
+    ``own_group``: a terminal's Ctrl-C does not reach it.
+    """
+    return subprocess.Popen(
+        tie(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
+        process_group=0 if own_group else None,
+    )  # fmt: skip
 
 
 def run(
@@ -124,18 +61,14 @@ def run(
     ``seen`` gets a look at every growth of the console. ``to_power_off``: after the last record
     wait for the machine to power itself off, so that the console ends where the guest ends it.
     ``folder``: where to start QEMU, for a command line of ``staged`` names.
-    QEMU dies with the controller (setpriv), and never outlives this call.
+    QEMU dies with the controller, and never outlives this call.
     """
     watched = Watch(deadline, seen, stop)
     console.touch()
     log = console.with_name("qemu.log")
     with log.open("wb") as errors:
         try:
-            # PR_SET_PDEATHSIG through setpriv: a killed controller leaves no QEMU behind.
-            process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *argv],
-                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=folder,
-            )  # fmt: skip
+            process = start(argv, errors, folder)
         except OSError as error:
             return Ending("lab_error", f"QEMU could not be started: {error}")
         try:
@@ -166,7 +99,7 @@ def run_exactly(
     with staged(boot) as (again, folder):
         argv = [*command(again, console.absolute()), *options]
         if record is not None:
-            argv = determinism.recording(argv, "record", record)
+            argv = icount.log_execution(argv, "record", record)
         return run(argv, console, deadline, seen, stop, to_power_off=True, folder=folder)
 
 

@@ -58,8 +58,8 @@ def script(root: Path) -> str:
     )
 
 
-def made(report: Callable[[str], None]) -> Path:
-    """The emulator's path, made when it is not there yet. LabError when it cannot be."""
+def ensure(report: Callable[[str], None]) -> Path:
+    """The emulator's path; it is unpacked first where it is not there yet. LabError if it fails."""
     final = folder()
     program = final / "qemu-system-x86_64"
     with locked(final.with_name(final.name + ".lock")):

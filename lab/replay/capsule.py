@@ -20,12 +20,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from lab.config.model import check_args
+from lab.config.model import MAX_SHIFT, check_args
 from lab.errors import LabError, UserError
-from lab.qemu import machine
-from lab.qemu.icount import MAX_SHIFT
+from lab.qemu.boot import Boot, command, members, portable
 from lab.qemu.identity import Identity
-from lab.qemu.machine import Boot
 from lab.system.files import replacing, sha256, short
 from lab.verdict.facts import TrialFacts
 
@@ -56,7 +54,7 @@ class _Model(BaseModel):
 
 
 class Machine(_Model):
-    """What QEMU is asked for; the rest of its command line is ``lab.qemu.machine``'s."""
+    """What QEMU is asked for; the rest of its command line is ``lab.qemu.boot``'s."""
 
     icount: int = Field(ge=0, le=MAX_SHIFT)
     vcpus: Literal[1]
@@ -75,7 +73,7 @@ class Member(_Model):
 
 
 class QemuFacts(_Model):
-    """As ``lab.qemuidentity.Identity``."""
+    """As ``lab.qemu.identity.Identity``."""
 
     version: _Line
     program: _Hash
@@ -162,7 +160,7 @@ def write(path: Path, content: Content) -> None:
 
 
 def _files(content: Content) -> dict[str, Path]:
-    found = {**machine.members(content.boot), "console.log": content.console}
+    found = {**members(content.boot), "console.log": content.console}
     if content.vmlinux is not None and content.vmlinux.stat().st_size <= LIMITS["vmlinux"]:
         found["vmlinux"] = content.vmlinux
     return found
@@ -193,7 +191,7 @@ def _manifest(content: Content, files: dict[str, Path]) -> Manifest:
 
 def command_of(boot: Boot) -> list[str]:
     """QEMU's command line with members' names for paths: the same on every machine."""
-    return machine.command(replace(machine.portable(boot), qemu="qemu"), Path("console.log"))
+    return command(replace(portable(boot), qemu="qemu"), Path("console.log"))
 
 
 def _info(name: str) -> zipfile.ZipInfo:

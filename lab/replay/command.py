@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from lab.config import deterministic
 from lab.config.cells import Cell, cells
 from lab.config.lab import LabConfig
 from lab.console.watch import Glance
@@ -16,9 +17,8 @@ from lab.errors import UserError
 from lab.evidence.manifest import make_manifest
 from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
-from lab.qemu import icount
 from lab.qemu.binary import Qemu
-from lab.qemu.identity import identity
+from lab.qemu.identity import identify
 from lab.replay import compare as replaying
 from lab.replay.capsule import SUFFIX, Capsule, locate, opened
 from lab.replay.compare import find_emulator
@@ -34,7 +34,7 @@ def capsule(
 ) -> int:
     """`lab capsule`: search, keep, and prove by a replay. 3 when nothing was found."""
     terminal = Terminal()
-    config = icount.configured(config, shifts[0])
+    config = deterministic.configure(config, shifts[0])
     cell = _cell(config, wanted)
     supplies = gather_showing(config, [cell], terminal, [cell.id])
     folder = RunFolder.create()
@@ -68,7 +68,7 @@ def replay(path: Path) -> int:
     terminal = Terminal()
     with opened(locate(path)) as capsule:
         binary = find_emulator()
-        here = identity(binary)
+        here = identify(binary.path)
         terminal.say(f"{capsule.manifest.cell}: {capsule.manifest.shows}")
         terminal.say(f"made by {capsule.manifest.qemu.version}")
         with tempfile.TemporaryDirectory(prefix="lab-replay-") as name:
@@ -92,7 +92,7 @@ def replay(path: Path) -> int:
 def _cell(config: LabConfig, wanted: str) -> Cell:
     for cell in cells(config):
         if cell.id == wanted:
-            why = icount.impossible(cell)
+            why = deterministic.impossible(cell)
             if why:
                 raise UserError(f"cell {wanted!r} cannot be made replayable: {why}")
             return cell

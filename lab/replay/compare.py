@@ -11,8 +11,8 @@ from pathlib import Path
 from lab.console import text as consoletext
 from lab.console.watch import Ending, Glance
 from lab.errors import LabError
-from lab.qemu import machine
-from lab.qemu.binary import Qemu, qemu
+from lab.qemu import choice, machine
+from lab.qemu.binary import Qemu
 from lab.qemu.identity import Identity
 from lab.replay import capsule as capsules
 from lab.replay.capsule import Capsule
@@ -116,4 +116,4 @@ def told(parting: Parting, why: list[str]) -> list[str]:
 
 def find_emulator() -> Qemu:
     """The QEMU that replays: this machine's for emulation."""
-    return qemu("tcg")
+    return choice.choose("tcg")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.config.cells import Cell
-from lab.qemu import icount
+from lab.config.deterministic import configure
 from lab.replay.capsule import NAME
 from lab.replay.machine import ReplayableMachine
 from lab.system.process import cores
@@ -68,7 +68,7 @@ class Hunt:
         return None
 
     def _try(self, one: Candidate) -> TrialVerdict:
-        config = icount.configured(self.job.config, one.shift)
+        config = configure(self.job.config, one.shift)
         # A trial's seed is the first one's plus its number: so is this one's.
         seed = one.seed - one.number + 1
         stress = config.stress.model_copy(update={"seed": seed})

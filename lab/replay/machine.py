@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.evidence.trial import TrialFolder
-from lab.qemu.identity import identity
+from lab.qemu.identity import identify
 from lab.replay import capsule
 from lab.trial.assignment import Assignment
 from lab.trial.machine import OwnMachine
@@ -28,7 +28,7 @@ class ReplayableMachine(OwnMachine):
         content = capsule.Content(
             facts=facts,
             boot=self.make_boot(task),
-            qemu=identity(self.supplies.qemu),
+            qemu=identify(self.supplies.qemu.path),
             console=folder.console,
             shows=verdict.reason,
             provenance=provenance,

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 from lab.config.cells import Cell, cells, select
+from lab.config.deterministic import impossible
 from lab.config.lab import LabConfig
 from lab.evidence.manifest import now
 from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
-from lab.qemu import icount
 from lab.report.terminal import Terminal
 from lab.run.claims import conclude
 from lab.run.experiment import describe, execute, record_plan
@@ -104,5 +104,5 @@ def _replayable(config: LabConfig, outcomes: list[CellVerdict], folder: RunFolde
 
         kept = [trial.path for cell in found for trial in folder.trials(cell.id)]
         return [f"replay    lab replay {short(path)}" for path in kept if (path / NAME).exists()]
-    own = [cell.id for cell in found if icount.impossible(cell) is None]
+    own = [cell.id for cell in found if impossible(cell) is None]
     return [f"make it replayable: lab capsule {cell}" for cell in own]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lab.config.cells import Cell
+from lab.config.deterministic import impossible
 from lab.config.lab import LabConfig
 from lab.errors import UserError
 from lab.kernel.resolve import Bootable
-from lab.qemu import icount
 from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu
 
@@ -29,7 +29,7 @@ def find_not_deterministic(config: LabConfig, cells: list[Cell]) -> dict[str, st
     """Cells that a deterministic run leaves out."""
     if config.icount is None:
         return {}
-    reasons = {cell.id: icount.impossible(cell) for cell in cells}
+    reasons = {cell.id: impossible(cell) for cell in cells}
     return {cell: f"not deterministic: {why}" for cell, why in reasons.items() if why}
 
 

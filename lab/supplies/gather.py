@@ -15,8 +15,9 @@ from lab.config.lab import LabConfig
 from lab.config.xen import XenConfig
 from lab.kernel import resolve as kernels
 from lab.kernel.resolve import Bootable
-from lab.qemu.accelerator import Accel, accelerator
-from lab.qemu.binary import Qemu, qemu
+from lab.qemu import accelerator, choice
+from lab.qemu.accelerator import Accel
+from lab.qemu.binary import Qemu
 from lab.report.terminal import Terminal
 from lab.supplies import program as stress
 from lab.supplies.feasible import (
@@ -86,8 +87,8 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
     ``exact``: ids that the user asked for by name; for them, impossible is a UserError.
     """
     require_space(cache_dir(), _RESULTS_MIB, "a run")
-    binary = qemu(config.host.accelerator, lambda state: report("QEMU", state))
-    accel = accelerator(binary, config.host.accelerator)
+    binary = choice.choose(config.host.accelerator, lambda state: report("QEMU", state))
+    accel = accelerator.decide(binary, config.host.accelerator)
     impossible = find_impossible_kinds(config, cells, binary, accel) | find_not_deterministic(
         config, cells
     )
@@ -126,8 +127,8 @@ def gather_showing(
 
 def gather_host(config: LabConfig, report: Report) -> Supplies:
     """Only what the nested host itself needs."""
-    binary = qemu(config.host.accelerator, lambda state: report("QEMU", state))
-    accel = accelerator(binary, config.host.accelerator)
+    binary = choice.choose(config.host.accelerator, lambda state: report("QEMU", state))
+    accel = accelerator.decide(binary, config.host.accelerator)
     program = stress.program(config.stress.arch)
     image = _image(config, report)
     hypervisor = None if config.xen.packaged else _resolve("Xen", config.xen, report)
@@ -161,9 +162,9 @@ def _kernel(config: LabConfig, name: str, report: Report) -> Bootable:
 
 
 def _image(config: LabConfig, report: Report) -> Dom0Image:
-    from lab.host.image import dom0_image
+    from lab.host.image import build_image
 
-    made = dom0_image(lambda state: report("dom0 image", state), xen.package_name(config.xen))
+    made = build_image(lambda state: report("dom0 image", state), xen.package_name(config.xen))
     report("dom0 image", "ready")
     return made
 

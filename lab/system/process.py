@@ -70,6 +70,14 @@ def run(
     return output
 
 
+def tie(argv: Sequence[str], signal: str = "KILL") -> list[str]:
+    """The command line by which a program gets ``signal`` as soon as we are gone.
+
+    PR_SET_PDEATHSIG, through setpriv: a killed controller leaves nothing behind.
+    """
+    return ["setpriv", "--pdeathsig", signal, "--", *argv]
+
+
 def filter_bytes(argv: Sequence[str], data: bytes) -> bytes:
     """Send bytes through a command and return what comes out; LabError when it fails."""
     try:

@@ -17,8 +17,8 @@ _XEN_SYMS = Path("/usr/lib/debug/boot")
 _PIECE = 4096  # of Xen's code, at places where nothing is filled in when it is linked or packed
 
 
-def kernel(capsule: Capsule, given: Path | None) -> Path:
-    """The vmlinux: ``given``, else the capsule's own; UserError when there is none that fits."""
+def find_kernel(capsule: Capsule, given: Path | None) -> Path:
+    """The vmlinux: ``given``, else the capsule's own; UserError when none of them fits."""
     found = given or capsule.vmlinux
     if found is None:
         raise UserError(
@@ -26,45 +26,45 @@ def kernel(capsule: Capsule, given: Path | None) -> Path:
             "with it by --vmlinux"
         )
     if not found.is_file():
-        raise UserError(f"--vmlinux: there is no file {found}")
+        raise UserError(f"--vmlinux: {found} is not a file")
     if not symbols.fits(found, capsule.folder / "kernel"):
         has, wanted = symbols.banner(found), symbols.version(capsule.folder / "kernel")
-        raise UserError(f"{found} is {has or 'no kernel'}, the capsule's kernel is {wanted}")
+        raise UserError(f"{found} is {has or 'not a kernel'}, the capsule's kernel is {wanted}")
     return found
 
 
-def read(vmlinux: Path) -> Symbols:
+def read_kernel(vmlinux: Path) -> Symbols:
     """The kernel's symbols."""
     return symbols.read(vmlinux, str(vmlinux))
 
 
-def program(capsule: Capsule) -> bytes:
-    """The stress program, out of the ramdisk."""
+def extract_program(capsule: Capsule) -> bytes:
+    """The stress program, out of the ramdisk; UserError when it is not there."""
     found = file_in((capsule.folder / "ramdisk").read_bytes(), "init")
     if found is None:
         raise UserError(f"{capsule.path}: its ramdisk holds no /init")
     return found
 
 
-def xen(capsule: Capsule, given: Path | None) -> Path | None:
-    """The xen-syms: ``given``, else an installed one that fits; None when there is none."""
+def find_xen(capsule: Capsule, given: Path | None) -> Path | None:
+    """The xen-syms: ``given``, else an installed one that fits; None without one."""
     image = capsule.folder / "xen"
     if given is not None:
         if not given.is_file():
-            raise UserError(f"--xen-syms: there is no file {given}")
-        if not image.exists() or not same_code(given, image.read_bytes()):
+            raise UserError(f"--xen-syms: {given} is not a file")
+        if not image.exists() or not has_same_code(given, image.read_bytes()):
             raise UserError(f"{given} is not of the capsule's Xen")
         return given
-    return fitting(_XEN_SYMS.glob("xen-syms*"), image) if image.exists() else None
+    return find_fitting(_XEN_SYMS.glob("xen-syms*"), image) if image.exists() else None
 
 
-def fitting(found: Iterable[Path], image: Path) -> Path | None:
+def find_fitting(found: Iterable[Path], image: Path) -> Path | None:
     """The first of these whose code is in the image."""
     content = image.read_bytes()
-    return next((path for path in sorted(found) if same_code(path, content)), None)
+    return next((path for path in sorted(found) if has_same_code(path, content)), None)
 
 
-def same_code(elf: Path, image: bytes) -> bool:
+def has_same_code(elf: Path, image: bytes) -> bool:
     """Whether the first bytes of an ELF file's .text are in an image made of it."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile

@@ -67,13 +67,13 @@ class Trace:
     pv: bool
     kernel: str
     names: dict[str, str]
-    identical: bool | None  # the recorded console is the expected one; None: there is none
+    identical: bool | None  # the recorded console is the expected one; None: nothing is expected
     events: list[Event] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
-
-def trace_from(body: dict[str, Any]) -> Trace:
-    """From ``as_json``'s content."""
-    return Trace(**{**body, "events": [Event(**event) for event in body["events"]]})
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Trace:
+        """From ``as_json``'s content."""
+        return cls(**{**body, "events": [Event(**event) for event in body["events"]]})

@@ -36,12 +36,11 @@ CURRENT = (
 PER_CPU = ("__per_cpu_offset",)  # absent without SMP
 INIT_TASK = ("init_task",)
 
-# The stress program's (repro/registers.c, check.c).
+# The stress program's (repro/registers.c).
 START = ("_start",)
 LOAD = ("registers_load",)
 STORE = ("registers_store",)
 FAILED = ("sys_getpid",)  # called for a finding
-CHECK = ("check_passes",)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Landmarks:
     names: dict[str, str]  # what was chosen, for the page
 
 
-def failing(program: Symbols) -> tuple[int, int]:
+def find_failing(program: Symbols) -> tuple[int, int]:
     """The stress program's start and the place that it calls for a failed check."""
     start, failed = program.first(START), program.first(FAILED)
     if start is None or failed is None:
@@ -71,7 +70,7 @@ def failing(program: Symbols) -> tuple[int, int]:
     return start[1], failed[1]
 
 
-def landmarks(kernel: Symbols, program: Symbols, pv: bool) -> Landmarks:
+def find_landmarks(kernel: Symbols, program: Symbols, pv: bool) -> Landmarks:
     """UserError, naming what is missing, when a trace of these is impossible."""
     names: dict[str, str] = {}
 

@@ -1,13 +1,12 @@
 """A deterministic boot under QEMU's debugger interface, as often as wanted and always the same.
 
 The boot is recorded once (the recording changes nothing in it); then each replay of the
-recording can be stopped, looked at and gone on with, at any instruction.
+recording can be stopped, looked at and continued, at any instruction.
 """
 
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,8 @@ from lab.console import text as consoletext
 from lab.console.watch import Glance
 from lab.errors import LabError
 from lab.qemu import icount, machine
-from lab.qemu.machine import Boot
+from lab.qemu.boot import Boot, command
+from lab.qemu.options import escape
 from lab.system.deadline import Deadline
 from lab.system.process import run
 from lab.trace.stub import GdbStub
@@ -59,7 +59,6 @@ class Replaying:
 
     socket: Path
     console: Path
-    process: subprocess.Popen[bytes]
 
 
 def record(
@@ -102,24 +101,21 @@ def started(recording: Recording, scratch: Path, snapshots: bool = False) -> Ite
     """
     socket, console = scratch / "gdb", scratch / "console.log"
     with machine.staged(recording.boot) as (again, folder):
-        argv = [*machine.command(again, console), *recording.options]
+        argv = [*command(again, console), *recording.options]
         argv += _drive(scratch) if snapshots else []
-        argv = icount.recording(argv, "replay", recording.log.absolute())
-        argv += ["-gdb", f"unix:path={socket},server=on,wait=off", "-S"]
+        argv = icount.log_execution(argv, "replay", recording.log.absolute())
+        argv += ["-gdb", f"unix:path={escape(str(socket))},server=on,wait=off", "-S"]
         log = scratch / "qemu.log"
         with log.open("wb") as errors:
-            process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *argv],
-                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=folder,
-                process_group=0,  # a debugger's Ctrl-C is not QEMU's
-            )  # fmt: skip
+            # A debugger's Ctrl-C is not QEMU's.
+            process = machine.start(argv, errors, folder, own_group=True)
         try:
             Deadline(30).wait_for(
                 lambda: socket.exists() or process.poll() is not None, "QEMU's gdbstub"
             )
             if process.poll() is not None:
                 raise LabError(f"QEMU failed: {consoletext.tail(log.read_bytes(), 1)}")
-            yield Replaying(socket, console, process)
+            yield Replaying(socket, console)
         finally:
             process.kill()
             process.wait()
@@ -131,7 +127,7 @@ def _drive(scratch: Path) -> list[str]:
     return [
         "-no-shutdown",
         "-drive",
-        f"file={scratch / _SNAPSHOTS},format=qcow2,if=none,id=snapshots",
+        f"file={escape(str(scratch / _SNAPSHOTS))},format=qcow2,if=none,id=snapshots",
     ]
 
 

@@ -1,4 +1,4 @@
-"""From a trace's events to what the time diagram tells: the window, its tasks, their steps. Pure.
+"""From a trace's events to what the time diagram shows: the window, its tasks, their steps. Pure.
 
 As in the table of the xen-devel mail: task A's first FPU use traps and sleeps in the allocation;
 task B runs meanwhile. Under PV it does not trap and reads what another task left in the
@@ -17,7 +17,7 @@ from lab.trace.event import Event, Owner, Trace, owner
 class Row:
     """One moment. ``cells``: what happens, by lane; ``marks``: the lanes that are right or wrong.
 
-    ``ts`` None: a gap in time, told by ``gap``.
+    ``ts`` None: a gap in time, described by ``gap``.
     """
 
     us: float  # since A's FPU instruction
@@ -69,10 +69,10 @@ def short(who: Owner | None, value: int = 0) -> str:
     return f"{who.role[0].upper()}{who.id}/{who.serial}"
 
 
-def story(trace: Trace) -> Story:
+def tell(trace: Trace) -> Story:
     """What this trace shows; LabError when it holds no task that slept in its #NM."""
-    events = _without_repeats(trace.events)
-    plot = _plot(events)
+    events = _drop_repeats(trace.events)
+    plot = _find_plot(events)
     lanes = list(_lanes(events, plot).values())
     return Story(trace.title, lanes, _rows(events, plot), _says(events, plot, trace))
 
@@ -82,16 +82,16 @@ def complete(events: list[Event], corrupts: bool) -> bool:
     if events[-1].kind != "loaded" or (corrupts and all(e.kind != "failed" for e in events)):
         return False
     try:
-        plot = _plot(_without_repeats(events))
+        plot = _find_plot(_drop_repeats(events))
     except LabError:
         return False
     return any(e.kind == "loaded" and e.task == plot.tasks[0] for e in events[plot.asleep :])
 
 
 def lanes(trace: Trace) -> dict[int, Lane]:
-    """The tasks of the story by the addresses of their task_struct; LabError as for ``story``."""
-    events = _without_repeats(trace.events)
-    return _lanes(events, _plot(events))
+    """The tasks of the story by the addresses of their task_struct; LabError as for ``tell``."""
+    events = _drop_repeats(trace.events)
+    return _lanes(events, _find_plot(events))
 
 
 def _lanes(events: list[Event], plot: _Plot) -> dict[int, Lane]:
@@ -99,15 +99,15 @@ def _lanes(events: list[Event], plot: _Plot) -> dict[int, Lane]:
 
 
 def moments(trace: Trace) -> dict[str, Event]:
-    """Where to stop, by name, in the order of the boot; LabError as for ``story``.
+    """Where to stop, by name, in the order of the boot; LabError as for ``tell``.
 
     ``value``: the value that B will read has been loaded (absent when nobody was seen loading
     it); ``trap``: A is about to execute its first FPU instruction; ``nm``: the handler begins;
     ``alloc``: it allocates; ``sleep``: A leaves the processor in it; ``read``: B has read its
     registers; ``failed``.
     """
-    events = _without_repeats(trace.events)
-    plot = _plot(events)
+    events = _drop_repeats(trace.events)
+    plot = _find_plot(events)
     places = {
         "value": plot.source, "trap": plot.window, "nm": plot.nm, "sleep": plot.asleep,
         "read": plot.check,
@@ -122,13 +122,13 @@ def moments(trace: Trace) -> dict[str, Event]:
 
 def has_source(trace: Trace) -> bool:
     """Whether the trace begins early enough to hold the load of the value that B read."""
-    events = _without_repeats(trace.events)
-    plot = _plot(events)
+    events = _drop_repeats(trace.events)
+    plot = _find_plot(events)
     return plot.source is not None or owner(events[plot.check].mm[0]) is None
 
 
-def _without_repeats(events: list[Event]) -> list[Event]:
-    """An instruction that trapped is stopped at again when it is run again: one of them is told."""
+def _drop_repeats(events: list[Event]) -> list[Event]:
+    """An instruction that trapped is stopped at again when it is run again: one stop is kept."""
     kept: list[Event] = []
     loading: set[tuple[int, int]] = set()
     for event in events:
@@ -140,41 +140,41 @@ def _without_repeats(events: list[Event]) -> list[Event]:
     return kept
 
 
-def _plot(events: list[Event]) -> _Plot:
+def _find_plot(events: list[Event]) -> _Plot:
     failed = next((n for n, e in enumerate(events) if e.kind == "failed" and n > 0), None)
     if failed is not None:
-        check = _before(events, failed, "check", events[failed].task)
+        check = _find_before(events, failed, "check", events[failed].task)
         if check is not None:
             for asleep in range(check, -1, -1):
-                found = _window(events, asleep, check)
+                found = _find_window(events, asleep, check)
                 if found:
                     return found
     for asleep in range(len(events)):
-        after = _first_check(events, asleep)
-        found = _window(events, asleep, after) if failed is None and after is not None else None
+        after = None if failed is not None else _find_first_check(events, asleep)
+        found = None if after is None else _find_window(events, asleep, after)
         if found:
             return found
     raise LabError("the trace holds no task that slept in its #NM while another one ran")
 
 
-def _window(events: list[Event], asleep: int, check: int) -> _Plot | None:
+def _find_window(events: list[Event], asleep: int, check: int) -> _Plot | None:
     """The window that the switch ``asleep`` lies in, where it is one."""
     switch = events[asleep]
     # Once the #NM is through with the registers, the kernel believes TS clear.
     if switch.kind != "switch" or switch.believed != 1:
         return None
-    nm = _before(events, asleep, "nm", switch.task)
-    load = _before(events, asleep, "load", switch.task)
+    nm = _find_before(events, asleep, "nm", switch.task)
+    load = _find_before(events, asleep, "load", switch.task)
     if nm is None or load is None or nm < load:
         return None
     if any(e.kind == "loaded" and e.task == switch.task for e in events[load:asleep]):
         return None
     if not any(e.kind == "allocate" and e.task == switch.task for e in events[nm:asleep]):
         return None
-    return _with_tasks(events, _Plot(load, nm, asleep, check, []))
+    return _add_tasks(events, _Plot(load, nm, asleep, check, []))
 
 
-def _with_tasks(events: list[Event], plot: _Plot) -> _Plot:
+def _add_tasks(events: list[Event], plot: _Plot) -> _Plot:
     first, second = events[plot.window].task, events[plot.check].task
     tasks = [first, second] if first != second else [first]
     read = owner(events[plot.check].mm[0])
@@ -189,12 +189,12 @@ def _with_tasks(events: list[Event], plot: _Plot) -> _Plot:
     return _Plot(plot.window, plot.nm, plot.asleep, plot.check, tasks, source)
 
 
-def _before(events: list[Event], place: int, kind: str, task: int) -> int | None:
+def _find_before(events: list[Event], place: int, kind: str, task: int) -> int | None:
     found = (n for n in range(place, -1, -1) if events[n].kind == kind and events[n].task == task)
     return next(found, None)
 
 
-def _first_check(events: list[Event], asleep: int) -> int | None:
+def _find_first_check(events: list[Event], asleep: int) -> int | None:
     """The first check by somebody else, before the sleeper runs again."""
     sleeper = events[asleep].task
     for number in range(asleep + 1, len(events)):
@@ -215,7 +215,7 @@ def _lane(letter: str, task: int, events: list[Event]) -> Lane:
 
 
 def _rows(events: list[Event], plot: _Plot) -> list[Row]:
-    wanted = sorted(_told(events, plot))
+    wanted = sorted(_select(events, plot))
     start = events[plot.window].ns
     rows: list[Row] = []
     last = None
@@ -225,41 +225,41 @@ def _rows(events: list[Event], plot: _Plot) -> list[Row]:
             switches = sum(e.kind == "switch" for e in left)
             since = (events[number].ns - events[last or 0].ns) / 1000
             many = f"{switches} switch{'' if switches == 1 else 'es'}"
-            rows.append(Row(0, gap=f"{since:.0f} us, {many} of tasks not told"))
+            rows.append(Row(0, gap=f"{since:.0f} us, {many} of tasks not shown"))
         rows.append(_row(events, number, plot, start))
         last = number
     return rows
 
 
-def _told(events: list[Event], plot: _Plot) -> set[int]:
-    """Which events are told: the loads of what is read, the window, and A's end."""
+def _select(events: list[Event], plot: _Plot) -> set[int]:
+    """Which events are shown: the loads of what is read, the window, and A's end."""
     second = events[plot.check].task
-    own = _before(events, plot.window, "loaded", second)
-    told = {n for n in (own, plot.source) if n is not None}
+    own = _find_before(events, plot.window, "loaded", second)
+    chosen = {n for n in (own, plot.source) if n is not None}
     if plot.source is not None and plot.source < plot.window:
-        told |= _leaving(events, plot.source)
+        chosen |= _leaving(events, plot.source)
     for number in range(plot.window, plot.check + 1):
         if _concerns(events[number], plot.tasks):
-            told.add(number)
-    return told | _end(events, plot)
+            chosen.add(number)
+    return chosen | _end(events, plot)
 
 
 def _end(events: list[Event], plot: _Plot) -> set[int]:
     """After the check: until B leaves the processor, and what A does until it has its registers."""
     first, second = plot.tasks[0], events[plot.check].task
-    told: set[int] = set()
+    chosen: set[int] = set()
     here = True
     for number in range(plot.check + 1, len(events)):
         event = events[number]
         if event.kind == "failed":
             continue
         if event.task == first or event.next == first or (here and event.task == second):
-            told.add(number)
+            chosen.add(number)
         if event.kind == "switch":
             here = False
         if event.kind == "loaded" and event.task == first:
             break
-    return told
+    return chosen
 
 
 def _leaving(events: list[Event], loaded: int) -> set[int]:
@@ -285,7 +285,7 @@ def _row(events: list[Event], number: int, plot: _Plot, start: int) -> Row:
     us = (event.ns - start) / 1000
     cells = _cells(events, number, plot, lane)
     right, instead = None, ""
-    loaded = _before(events, number, "load", event.task) if event.kind == "check" else None
+    loaded = _find_before(events, number, "load", event.task) if event.kind == "check" else None
     if loaded is not None:
         right = events[loaded].wants == event.mm[0]
         instead = "" if right else short(owner(events[loaded].wants))
@@ -321,7 +321,7 @@ def _says(events: list[Event], plot: _Plot, trace: Trace) -> str:
     nm, asleep, check = events[plot.nm], events[plot.asleep], events[plot.check]
     allocated = next(e for e in events[plot.nm :] if e.kind == "allocate")
     before = events[plot.window]
-    wanted = _before(events, plot.check, "load", check.task)
+    wanted = _find_before(events, plot.check, "load", check.task)
     own = owner(events[wanted].wants) if wanted is not None else None
     read = owner(check.mm[0])
     trapped = any(e.kind == "nm" and e.task == check.task for e in events[plot.asleep : plot.check])

@@ -21,6 +21,9 @@ _ATTEMPTS_PAUSE = 0.05
 # Step with interrupts and timers as they come (QEMU's SSTEP_ENABLE alone): with QEMU's default
 # a step would hold them back, and the boot would be another one from there on.
 _STEP_FLAGS = 1
+TS = 1 << 3  # of CR0
+_USER = 3  # the privilege level of user space, in the low bits of CS
+_LONG = 8
 _CORE = re.compile(r"[a-z0-9_-]+\.xml")
 
 
@@ -29,10 +32,10 @@ class GdbStub:
 
     def __init__(self, path: Path, deadline: Deadline) -> None:
         self._deadline = deadline
-        self._socket = _connected(path, deadline)
+        self._socket = _connect(path, deadline)
         self._pending = b""
         self._breakpoints: set[int] = set()
-        self._packet = _longest(self.ask("qSupported:xmlRegisters=i386"))
+        self._packet = _parse_packet_size(self.ask("qSupported:xmlRegisters=i386"))
         self.ask("?")
         self._layout = self._registers_layout()
         self.ask(f"Qqemu.sstep={_STEP_FLAGS:x}", "OK")
@@ -87,6 +90,11 @@ class GdbStub:
             found += bytes.fromhex(answer)
         return found
 
+    def long(self, address: int) -> int | None:
+        """The 64-bit number at a virtual address; None where nothing is mapped."""
+        raw = self.memory(address, _LONG)
+        return int.from_bytes(raw, "little") if raw else None
+
     def physical(self, address: int, size: int) -> bytes | None:
         """Physical memory, devices included."""
         self.ask("Qqemu.PhyMemMode:1", "OK")
@@ -124,14 +132,6 @@ class GdbStub:
         if said.strip():
             raise LabError(f"QEMU kept no snapshot: {said.strip()[:120]}")
 
-    def kill(self) -> None:
-        """End the machine."""
-        try:
-            self._send(b"$k#6b")
-        except LabError:
-            pass
-        self.close()
-
     def _send_packet(self, text: str) -> None:
         body = text.encode()
         self._send(b"$" + body + b"#%02x" % (sum(body) & 0xFF))
@@ -151,7 +151,7 @@ class GdbStub:
             raise LabError(f"QEMU's gdbstub is gone: {error}") from error
 
     def _packet_in(self) -> str:
-        """The next packet that is no output of a monitor command."""
+        """The next packet that is not output of a monitor command."""
         while True:
             text = self._any_packet()
             if not text.startswith("O") or text == "OK":
@@ -164,9 +164,9 @@ class GdbStub:
         start = self._pending.index(b"$")
         body = self._pending[start + 1 : end]
         self._pending = self._pending[end + 3 :]
-        if not body.startswith((b"W", b"X")):  # after these nobody listens any more
+        if not body.startswith((b"W", b"X")):  # after these QEMU no longer listens
             self._send(b"+")
-        return _unescaped(body).decode("latin-1")
+        return _unescape(body).decode("latin-1")
 
     def _end(self) -> int | None:
         start = self._pending.find(b"$")
@@ -213,6 +213,11 @@ class GdbStub:
         return text
 
 
+def in_user_space(registers: dict[str, int]) -> bool:
+    """Whether the processor executes a user's program."""
+    return registers["cs"] & _USER == _USER
+
+
 def registers_in(description: str) -> Iterable[tuple[str, int, int | None]]:
     """Name, bits and number (where given) of a target description's registers: pure."""
     # From the QEMU that we started, not from a stranger.
@@ -221,7 +226,7 @@ def registers_in(description: str) -> Iterable[tuple[str, int, int | None]]:
         yield reg.get("name", ""), int(reg.get("bitsize", "0")), int(number) if number else None
 
 
-def _connected(path: Path, deadline: Deadline) -> socket.socket:
+def _connect(path: Path, deadline: Deadline) -> socket.socket:
     """Connect as soon as QEMU listens."""
     while True:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -236,11 +241,11 @@ def _connected(path: Path, deadline: Deadline) -> socket.socket:
             return made
 
 
-def _longest(supported: str) -> int:
+def _parse_packet_size(supported: str) -> int:
     found = re.search(r"PacketSize=([0-9a-f]+)", supported)
     return int(found.group(1), 16) if found else 1024
 
 
-def _unescaped(body: bytes) -> bytes:
+def _unescape(body: bytes) -> bytes:
     """Undo the protocol's escapes: ``}`` and the next byte changed by 0x20."""
     return re.sub(rb"\}(.)", lambda found: bytes([found.group(1)[0] ^ 0x20]), body, flags=re.S)

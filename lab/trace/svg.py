@@ -25,7 +25,7 @@ _LEGEND = (
 )
 
 
-def svg(sides: list[Story]) -> str:
+def draw(sides: list[Story]) -> str:
     """All of it, as one image without scripts, fonts or references of its own."""
     rows = max(len(side.rows) + sum(row.right is False for row in side.rows) for side in sides)
     words = [_wrapped(side, len(sides)) for side in sides]

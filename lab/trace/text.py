@@ -19,7 +19,7 @@ _LEGEND = (
 )
 
 
-def text(sides: list[Story]) -> str:
+def draw(sides: list[Story]) -> str:
     """All of it; no line is longer than 132 columns."""
     blocks = [_side(one) for one in sides]
     lines = [

@@ -1,95 +1,15 @@
-"""Recording events from a replayed boot: where to stop, and what to read there."""
+"""Recording events from a replayed boot: where it stops, and what is read there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lab.errors import LabError
-from lab.trace.event import Event, owner
+from lab.trace.event import Event
 from lab.trace.landmarks import Landmarks
 from lab.trace.recording import virtual_ns
-from lab.trace.stub import GdbStub
-
-_TS = 1 << 3  # CR0.TS
-_USER = 3  # privilege level of user space, in the low bits of CS
-_TASK_BYTES = 16384  # at most, of a task_struct, up to its comm
-_PIDS = 1 << 22
-_LONG = 8
-
-
-def failed_check(stub: GdbStub, start: int, failed: int, after: float) -> int | None:
-    """Run to the first failed check ``after`` seconds from the program's start.
-
-    ``start`` and ``failed`` are the program's addresses of these names. Returns the
-    instruction's number; None when the boot ends without one.
-    """
-    stub.set_breakpoint(start)
-    stub.set_breakpoint(failed)
-    began = None
-    while stub.resume():
-        registers = stub.registers()
-        now = virtual_ns(stub)
-        if registers["rip"] == start:
-            began = now
-        elif began is not None and now - began >= after * 1e9:
-            return stub.instructions()
-        if not stub.step():
-            break
-    return None
-
-
-def sleeping_window(stub: GdbStub, marks: Landmarks, skip: int) -> int | None:
-    """Run to an opener that sleeps in its #NM's allocation, without Xen; ``skip`` passed over.
-
-    Returns the instruction's number; None when the boot ends without one.
-    """
-    to_start(stub, marks)
-    stub.set_breakpoint(marks.load)
-    inside = (*marks.allocators, marks.switch)
-    done, allocating = 0, False  # where registers_load returns to; the last stop's place
-    while stub.resume():
-        registers = stub.registers()
-        place = registers["rip"]
-        if place == marks.load and _opener(stub, registers):
-            done = _long(stub, registers["rsp"]) or 0
-            for other in (done, *inside):
-                stub.set_breakpoint(other)
-        elif place in marks.allocators:
-            allocating = True
-        elif place in (marks.switch, done):
-            # TS still set: the #NM has not come to its end, as after a return to user space.
-            if place == marks.switch and allocating and registers["cr0"] & _TS:
-                if not skip:
-                    return stub.instructions()
-                skip -= 1
-            allocating = False
-            for other in (done, *inside):
-                stub.clear_breakpoint(other)
-        if not stub.step():
-            break
-    return None
-
-
-def _opener(stub: GdbStub, registers: dict[str, int]) -> bool:
-    found = owner(_long(stub, registers["rdi"]) or 0)
-    return found is not None and found.role == "opener"
-
-
-def _long(stub: GdbStub, address: int) -> int | None:
-    raw = stub.memory(address, _LONG)
-    return int.from_bytes(raw, "little") if raw else None
-
-
-def to_start(stub: GdbStub, marks: Landmarks) -> None:
-    """Run to the stress program's start; LabError when it never comes."""
-    stub.set_breakpoint(marks.start)
-    while stub.resume():
-        if stub.registers()["cs"] & _USER == _USER:
-            stub.clear_breakpoint(marks.start)
-            return
-        stub.step()
-    raise LabError("the traced boot ended before the stress program's start")
+from lab.trace.stub import TS, GdbStub, in_user_space
+from lab.trace.tasks import Tasks
 
 
 @dataclass
@@ -109,8 +29,9 @@ class Tracer:
     _in_nm: set[int] = field(default_factory=set)  # of these, in #NM before the allocation
     _began: int | None = None
     _last: tuple[int, int, int] = (0, 0, 0)
-    _tasks: dict[int, bytes] = field(default_factory=dict)
-    _raw: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._tasks = Tasks(self.stub, self.marks.init_task)
 
     def run(self) -> list[Event]:
         """Record from where the machine stands."""
@@ -126,13 +47,13 @@ class Tracer:
                 break
             if not self.stub.step():
                 break
-        self._name_tasks()
+        self._tasks.name_all()
         return self.events
 
     def _look(self) -> None:
         registers = self.stub.registers()
         place = registers["rip"]
-        user = registers["cs"] & _USER == _USER and place < 1 << 47
+        user = in_user_space(registers) and place < 1 << 47
         # An instruction that faults first (its page is not there yet) comes here twice.
         again = (place, registers["rsp"], self._current)
         if user and again == self._last:
@@ -153,7 +74,7 @@ class Tracer:
     def _program(self, registers: dict[str, int], place: int) -> None:
         marks = self.marks
         if place == marks.load:
-            wants = _long(self.stub, registers["rdi"])
+            wants = self.stub.long(registers["rdi"])
             self._add("load", registers, wants=wants or 0)
             self._loading.add(self._current)
             self._stop_at_return(registers, self._returns)
@@ -162,14 +83,14 @@ class Tracer:
         elif place in self._returns:
             self._add("loaded", registers)
             self._loading.discard(self._current)
-            self._left_nm()
+            self._leave_nm()
         elif place in self._checks:
             self._add("check", registers)
         elif place == marks.failed:
             self._add("failed", registers)
 
     def _stop_at_return(self, registers: dict[str, int], known: set[int]) -> None:
-        place = _long(self.stub, registers["rsp"])
+        place = self.stub.long(registers["rsp"])
         if place is not None and place not in known:
             known.add(place)
             self.stub.set_breakpoint(place)
@@ -178,13 +99,12 @@ class Tracer:
         before, after = registers["rdi"], registers["rsi"]
         self._current = before
         event = self._add("switch", registers, next=after)
-        event.owner_task = self._owner()
-        self._raw[-1] = (self._task(before), self._task(after))
+        event.owner_task = self._read_owner()
         self._current = after
 
     def _nm(self, registers: dict[str, int]) -> None:
         event = self._add("nm", registers)
-        event.owner_task = self._owner()
+        event.owner_task = self._read_owner()
         if self._current in self._loading:
             # Allocations are frequent: they are stopped at only where one is awaited.
             self._in_nm.add(self._current)
@@ -194,16 +114,16 @@ class Tracer:
     def _allocate(self, registers: dict[str, int], place: int) -> None:
         if self._current in self._in_nm:
             self._add("allocate", registers, detail=self.marks.allocators[place])
-            self._left_nm()
+            self._leave_nm()
 
-    def _left_nm(self) -> None:
+    def _leave_nm(self) -> None:
         self._in_nm.discard(self._current)
         if not self._in_nm:
             for place in self.marks.allocators:
                 self.stub.clear_breakpoint(place)
 
     def _write(self, registers: dict[str, int], place: int) -> None:
-        wanted = place == self.marks.cr0 and bool(registers["rdi"] & _TS)
+        wanted = place == self.marks.cr0 and bool(registers["rdi"] & TS)
         self._add("set" if wanted else "clear", registers)
         self._believed = int(wanted)
 
@@ -213,7 +133,7 @@ class Tracer:
     ) -> Event:  # fmt: skip
         now = virtual_ns(self.stub)
         self._began = now if self._began is None else self._began
-        ts = int(bool(registers["cr0"] & _TS))
+        ts = int(bool(registers["cr0"] & TS))
         event = Event(
             kind=kind,
             ns=now - self._began,
@@ -228,62 +148,14 @@ class Tracer:
             at=self.stub.instructions(),
         )
         self.events.append(event)
-        self._raw.append((self._tasks.get(self._current, b""), b""))
+        self._tasks.note(event)
         return event
 
-    def _owner(self) -> int | None:
+    def _read_owner(self) -> int | None:
         """Per processor data of processor 0: its offset, added to the symbol's value."""
         if self.marks.owner is None:
             return None
-        offset = _long(self.stub, self.marks.per_cpu) if self.marks.per_cpu is not None else 0
+        offset = self.stub.long(self.marks.per_cpu) if self.marks.per_cpu is not None else 0
         if offset is None:
             return None
-        return _long(self.stub, self.marks.owner + offset & (1 << 64) - 1)
-
-    def _task(self, address: int) -> bytes:
-        """A task_struct up to and with its comm; pages that are not mapped end it."""
-        if not self._tasks:
-            first = self._read(self.marks.init_task)
-            at = first.find(b"swapper")
-            self._length = at + 16 if at > 0 else 0
-        found = self._read(address)[: self._length]
-        self._tasks[address] = found
-        return found
-
-    _length: int = 0
-
-    def _read(self, address: int) -> bytes:
-        size = self._length or _TASK_BYTES
-        return self.stub.memory(address, size) or self.stub.memory(address, 4096) or b""
-
-    def _name_tasks(self) -> None:
-        place = pid_place([raw for pair in self._raw for raw in pair if raw])
-        for event, (one, other) in zip(self.events, self._raw, strict=True):
-            event.pid, event.comm = _named(one, place)
-            event.next_pid, event.next_comm = _named(other, place)
-
-
-def _named(raw: bytes, place: int | None) -> tuple[int | None, str]:
-    if not raw:
-        return None, ""
-    comm = raw[-16:].split(b"\0")[0].decode("ascii", "replace")
-    pid = None if place is None else int.from_bytes(raw[place : place + 4], "little")
-    return pid, comm
-
-
-def pid_place(tasks: list[bytes]) -> int | None:
-    """Where in a task_struct its pid lies: pure.
-
-    No debugging information is needed: every task here is the only thread of its process, so
-    pid and tgid lie side by side, are equal, and differ from task to task. None when unsure.
-    """
-    distinct = list(dict.fromkeys(tasks))
-    if len(distinct) < 3:
-        return None
-    places = []
-    for place in range(0, min(len(raw) for raw in distinct) - 8, 4):
-        pairs = {(raw[place : place + 4], raw[place + 4 : place + 8]) for raw in distinct}
-        values = {int.from_bytes(one, "little") for one, _ in pairs}
-        if all(one == two for one, two in pairs) and len(values) > 2 and max(values) < _PIDS:
-            places.append(place)
-    return places[0] if len(places) == 1 else None
+        return self.stub.long(self.marks.owner + offset & (1 << 64) - 1)

@@ -6,10 +6,11 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.config import deterministic
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.config.stress import StressConfig
-from lab.qemu import icount as determinism
+from lab.qemu import icount
 from lab.system.deadline import Deadline
 from lab.trial.job import Job
 from lab.verdict.facts import TrialFacts
@@ -67,7 +68,7 @@ def _nonce(cell: Cell, number: int, config: LabConfig) -> str:
     """New for every trial, but for a deterministic one: it is part of what the guest sees."""
     if config.icount is None:
         return secrets.token_hex(4)
-    return determinism.nonce(cell.id, config.stress.seed + number - 1)
+    return deterministic.nonce(cell.id, config.stress.seed + number - 1)
 
 
 def make_assignment(job: Job, cell: Cell, facts: TrialFacts, asked: Asked) -> Assignment:
@@ -84,7 +85,7 @@ def make_assignment(job: Job, cell: Cell, facts: TrialFacts, asked: Asked) -> As
     if cell.nested and job.emulated:
         words.append(_EMULATED_ARGS)
     if config.icount is not None:
-        words.append(determinism.LINUX_ARGS)
+        words.append(icount.LINUX_ARGS)
     settings = program_settings(config.stress, cell, facts.nonce, facts.trial, asked)
     words += [cell.args, boot_words(settings)]
     seconds = _BOOT_SECONDS[cell.guest] + _STRETCH * config.stress.seconds

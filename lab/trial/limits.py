@@ -7,9 +7,10 @@ from pathlib import Path
 from lab.config.kinds import GuestKind
 from lab.config.lab import LabConfig
 from lab.errors import LabError
+from lab.host.plan import DOM0_MIB
 from lab.system.process import cores
 
-_DOM0_AND_XEN_MIB = 1024 + 64  # seen: 1057 of 3071 MiB are not free
+_XEN_MIB = 64  # besides dom0; seen: 1057 of 3071 MiB are not free
 _PER_GUEST_MIB = 32
 _QEMU_MIB = 128  # of a QEMU, besides its guest's memory; seen: 60 to 110
 
@@ -22,7 +23,7 @@ def guests_at_once(config: LabConfig) -> int:
     host = config.host
     if host.kind == "real":
         return host.guests_at_once
-    room = host.memory_mib - _DOM0_AND_XEN_MIB
+    room = host.memory_mib - DOM0_MIB - _XEN_MIB
     fitting = room // (config.guests.memory_mib + _PER_GUEST_MIB)
     return max(1, min(host.guests_at_once, host.vcpus, fitting))
 

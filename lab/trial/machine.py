@@ -9,6 +9,7 @@ from typing import Any
 from lab.console.watch import Ending, Glance
 from lab.evidence.trial import TrialFolder
 from lab.qemu import machine
+from lab.qemu.boot import Boot, command, members, portable
 from lab.report.board import Board
 from lab.supplies.gather import Supplies
 from lab.trial.assignment import Assignment
@@ -24,10 +25,10 @@ class OwnMachine:
         self._xen_args = xen_args
         self.icount = icount
 
-    def make_boot(self, task: Assignment) -> machine.Boot:
+    def make_boot(self, task: Assignment) -> Boot:
         dom0 = task.cell.guest == "dom0"
         hypervisor = self.supplies.hypervisor(task.cell.xen) if dom0 else None
-        return machine.Boot(
+        return Boot(
             qemu=str(self.supplies.qemu.path),
             accelerator=self.supplies.accel.name,
             kernel=task.kernel,
@@ -43,11 +44,11 @@ class OwnMachine:
     def describe(self, task: Assignment, console: Path) -> dict[str, Any]:
         boot = self.make_boot(task)
         if self.icount is None:
-            return {"place": "own machine", "qemu": machine.command(boot, console)}
+            return {"place": "own machine", "qemu": command(boot, console)}
         return {
             "place": "own machine, deterministic",
-            "qemu": machine.command(machine.portable(boot), console),
-            "files": {name: str(path) for name, path in machine.members(boot).items()},
+            "qemu": command(portable(boot), console),
+            "files": {name: str(path) for name, path in members(boot).items()},
         }
 
     def boot(self, task: Assignment, console: Path, board: Board, stop: threading.Event) -> Ending:
@@ -58,8 +59,8 @@ class OwnMachine:
 
         boot = self.make_boot(task)
         if self.icount is None:
-            command = machine.command(boot, console)
-            return machine.run(command, console, task.deadline, show_look, stop)
+            argv = command(boot, console)
+            return machine.run(argv, console, task.deadline, show_look, stop)
         return machine.run_exactly(boot, console, task.deadline, show_look, stop)
 
     def keep(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.config.lab import LabConfig
-from lab.errors import LabError, UserError
+from lab.errors import LabError
 from lab.host import guest
 from lab.supplies.gather import Supplies
 from lab.system.deadline import Deadline
@@ -21,7 +20,7 @@ from lab.trial.job import Job
 
 if TYPE_CHECKING:
     from lab.host.nested import NestedHost
-    from lab.host.shell import Address, Shell
+    from lab.host.shell import Shell
 
 ROW = "Xen host"
 
@@ -105,11 +104,12 @@ class XenHost:
         from lab.host import nested
 
         if self.job.config.host.kind == "real":
+            from lab.host.address import find_address
             from lab.host.shell import Shell
-            from playbooks.prepare import ready
+            from playbooks.prepare import make_ready
 
-            self._real = Shell(_address(self.job.config))
-            ready(self._real)
+            self._real = Shell(find_address(self.job.config.host))
+            make_ready(self._real)
             self.job.board.done(ROW, None, "connected", None)
             return
         self._nested = nested_host(self.job.config, self.job.supplies, self.xen)
@@ -121,7 +121,7 @@ class XenHost:
             )
         finally:
             self._keep_console()
-        if self._nested.reused:
+        if self._nested.taken_over:
             guest.destroy_leftovers(self.shell)
         for what, seconds in self._nested.seconds.items():
             self.job.folder.time(f"{self._row} {what}", seconds)
@@ -142,7 +142,7 @@ class XenHost:
 
     def stop(self, keep: bool) -> None:
         """End a nested host unless somebody asked to keep it; its console stays in the run."""
-        if self._nested is not None and self._nested.held:  # not one that another lab uses
+        if self._nested is not None and self._nested.folder.held:  # not one that another lab uses
             self._keep_console()
             if keep:
                 self._nested.keep()
@@ -155,24 +155,9 @@ class XenHost:
             self._real.close()
 
     def _keep_console(self) -> None:
-        if self._nested is not None and self._nested.console.is_file():
-            content = self._nested.console.read_bytes()
+        if self._nested is not None and self._nested.folder.console.is_file():
+            content = self._nested.folder.console.read_bytes()
             write_atomic(self.evidence / "xen-console.log", content)
-            domain = self._nested.folder / "domain.xml"
+            domain = self._nested.folder.domain
             if domain.is_file():
                 shutil.copy(domain, self.evidence / "domain.xml")
-
-
-def _address(config: LabConfig) -> Address:
-    from lab.host.shell import Address
-
-    host = config.host
-    identity = host.identity or Path("~/.ssh/id_ed25519")
-    path = identity.expanduser()
-    if not path.is_file():
-        raise UserError(f"host.identity: there is no private key {path}")
-    if not os.access(path, os.R_OK):
-        raise UserError(f"host.identity: {path} is not readable")
-    assert host.address is not None
-    assert host.host_key is not None
-    return Address(host.address, host.port, host.user, path, host.host_key)

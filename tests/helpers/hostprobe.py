@@ -16,8 +16,9 @@ from pathlib import Path
 from lab.config.load import load
 from lab.errors import LabError
 from lab.host.image import Dom0Image
-from lab.host.nested import NONCE, READY_SECONDS, NestedHost, strays
+from lab.host.nested import READY_SECONDS, NestedHost, strays
 from lab.host.plan import HostPlan
+from lab.host.ready import NONCE
 from lab.host.shell import Shell
 from lab.supplies.gather import gather_host
 from lab.system.deadline import Deadline
@@ -35,19 +36,19 @@ def wrong_key(folder: Path) -> None:
     host = nested_host(config, gather_host(config, ignore))
     host.start(Deadline(READY_SECONDS), ignore)
     assert host.shell is not None
-    print("reused", host.reused)
+    print("taken over", host.taken_over)
     key = folder / "other"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     wrong = replace(host.shell.address, host_key=key.with_suffix(".pub").read_text())
-    told(lambda: Shell(wrong).run(["true"]))
+    print_error(lambda: Shell(wrong).run(["true"]))
     shell = host.shell
-    told(lambda: shell.run(["sh", "-c", "echo no >&2; exit 3"]))
-    told(lambda: NestedHost(host.plan).start(Deadline(10), ignore))
+    print_error(lambda: shell.run(["sh", "-c", "echo no >&2; exit 3"]))
+    print_error(lambda: NestedHost(host.plan).start(Deadline(10), ignore))
     host.release()
 
 
 def saved(_folder: Path) -> None:
-    """Start a host, which leaves a saved state, and tell all that it reports."""
+    """Start a host, which leaves a saved state, and print all that it reports."""
     host = _host()
     host.start(Deadline(READY_SECONDS), print)
     print("did", ", ".join(sorted(host.seconds)))
@@ -98,13 +99,13 @@ def panic(folder: Path) -> None:
     rubbish = Dom0Image(image, supplies.image.keys)
     host = NestedHost(HostPlan(qemu, accelerator, 2048, 1, rubbish), folder / "host")
     deadline = Deadline(READY_SECONDS)
-    told(lambda: host.start(deadline, ignore))
+    print_error(lambda: host.start(deadline, ignore))
     print("expired", deadline.expired)
     host.stop()
     print("strays", strays(host.name))
 
 
-def told(action: object) -> None:
+def print_error(action: object) -> None:
     """Print the LabError that an action must end with."""
     assert callable(action)
     try:

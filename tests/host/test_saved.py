@@ -6,9 +6,11 @@ import pytest
 
 from lab.errors import LabError
 from lab.host import saved as savedhost
-from lab.host.image import Dom0Image, Keys
+from lab.host.image import Dom0Image
+from lab.host.keys import Keys
 from lab.host.plan import HostPlan
 from lab.host.saved import SavedHost, saved_host
+from lab.host.state import HostFolder
 from lab.system import cache
 
 
@@ -27,7 +29,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostPlan:
 
 
 def state(plan: HostPlan, folder: Path, libvirt: str = "9000000") -> SavedHost:
-    return saved_host(plan, "host", folder, libvirt)
+    return saved_host(plan, "host", HostFolder(folder), libvirt)
 
 
 def make(saved: SavedHost, folder: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from lab.kernel.control import control_kernel
 from lab.qemu import accelerator as accel
-from lab.qemu import binary, machine
+from lab.qemu import binary
+from lab.qemu.boot import Boot, command
 from lab.supplies.ramdisk import ramdisk
 
 pytestmark = pytest.mark.boots
@@ -36,14 +37,14 @@ def test_this_machine_passes_its_own_check(check: Path) -> None:
 def test_registers_survive_natively(
     check: Path, tmp_path: Path, state: Literal["bad", "fixed"], vcpus: int
 ) -> None:
-    qemu = binary.machines()
+    qemu = binary.find()
     disk, console = tmp_path / "ramdisk", tmp_path / "console"
     disk.write_bytes(ramdisk(check.read_bytes()))
-    boot = machine.Boot(
-        str(qemu.path), accel.accelerator(qemu).name, control_kernel(state, print).image,
+    boot = Boot(
+        str(qemu.path), accel.decide(qemu).name, control_kernel(state, print).image,
         disk, "panic=1", vcpus, 256,
     )  # fmt: skip
-    subprocess.run(machine.command(boot, console), timeout=SECONDS, check=True)
+    subprocess.run(command(boot, console), timeout=SECONDS, check=True)
     said = console.read_text(errors="replace")
     assert f"lab control kernel: lazy FPU, state={state}" in said
     assert "fpucheck ok failures=0" in said

@@ -60,7 +60,7 @@ def test_a_run_takes_over_the_running_host_and_leaves_it() -> None:
 @pytest.mark.usefixtures("running")
 def test_another_host_key_and_a_second_lab_are_refused() -> None:
     said = probe("wrong_key")
-    assert said[0] == "reused True"
+    assert said[0] == "taken over True"
     assert "showed another host key than the pinned one" in said[1]
     assert "failed (3): no" in said[2]
     assert "another lab is using the nested host" in said[3]

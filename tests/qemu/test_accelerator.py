@@ -9,7 +9,7 @@ from lab.config.kinds import GUEST_KINDS
 from lab.errors import LabError, UserError
 from lab.qemu import accelerator as accel
 from lab.qemu.accelerator import Accel, Proof
-from lab.qemu.binary import Qemu
+from lab.qemu.binary import Qemu, find
 from lab.xen import hypervisor as xen_images
 from lab.xen.hypervisor import Xen
 
@@ -73,14 +73,14 @@ def test_the_proof_is_remembered_until_a_fresh_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     machine = Machine(monkeypatch, tmp_path, Proof(True, "VMX", "Xen booted", 1.0))
-    assert accel.accelerator(QEMU).name == "kvm"
-    assert accel.accelerator(QEMU).nests
+    assert accel.decide(QEMU).name == "kvm"
+    assert accel.decide(QEMU).nests
     assert machine.asked == 1
     machine.proof = Proof(False, "", "silent", 20.0)
-    assert accel.accelerator(QEMU, fresh=True) == Accel(
+    assert accel.decide(QEMU, fresh=True) == Accel(
         "tcg", "Xen does not boot under this KVM: silent"
     )
-    assert accel.accelerator(QEMU).name == "tcg"
+    assert accel.decide(QEMU).name == "tcg"
     assert machine.asked == 2
     (record,) = (tmp_path / "accel").glob("*.json")
     assert json.loads(record.read_text())["xen"]["version"] == "4.17"
@@ -88,8 +88,8 @@ def test_the_proof_is_remembered_until_a_fresh_one(
 
 def test_another_qemu_is_proved_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     machine = Machine(monkeypatch, tmp_path, Proof(True, "", "Xen booted", 1.0))
-    accel.accelerator(QEMU)
-    accel.accelerator(Qemu(QEMU.path, "10.0.2", GUEST_KINDS, "a test"))
+    accel.decide(QEMU)
+    accel.decide(Qemu(QEMU.path, "10.0.2", GUEST_KINDS, "a test"))
     assert machine.asked == 2
 
 
@@ -97,10 +97,10 @@ def test_what_could_not_be_tried_is_not_remembered(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     machine = Machine(monkeypatch, tmp_path, LabError("disk full"))
-    found = accel.accelerator(QEMU)
+    found = accel.decide(QEMU)
     assert found == Accel("tcg", "KVM could not be proved: disk full")
     machine.proof = Proof(True, "SVM", "Xen booted", 1.0)
-    assert accel.accelerator(QEMU).name == "kvm"
+    assert accel.decide(QEMU).name == "kvm"
 
 
 def test_asking_for_kvm_that_does_not_work_is_the_users_to_mend(
@@ -108,16 +108,16 @@ def test_asking_for_kvm_that_does_not_work_is_the_users_to_mend(
 ) -> None:
     Machine(monkeypatch, tmp_path, Proof(False, "", "silent", 20.0))
     with pytest.raises(UserError, match=r"host\.accelerator is kvm, but .*silent; auto or tcg"):
-        accel.accelerator(QEMU, "kvm")
+        accel.decide(QEMU, "kvm")
 
 
 def test_no_kvm_and_asked_for_tcg_boot_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     machine = Machine(monkeypatch, tmp_path, Proof(True, "", "Xen booted", 1.0))
-    assert accel.accelerator(QEMU, "tcg") == Accel("tcg", "asked for")
+    assert accel.decide(QEMU, "tcg") == Accel("tcg", "asked for")
     monkeypatch.setattr(accel, "kvm_closed", lambda: "there is no /dev/kvm")
-    assert accel.accelerator(QEMU) == Accel("tcg", "there is no /dev/kvm")
+    assert accel.decide(QEMU) == Accel("tcg", "there is no /dev/kvm")
     assert machine.asked == 0
 
 
@@ -132,8 +132,6 @@ def test_a_qemu_that_hangs_is_ended_in_time(tmp_path: Path) -> None:
 
 @pytest.mark.boots
 def test_emulation_really_boots_xen() -> None:
-    from lab.qemu.binary import machines
-
-    proof = accel.prove(machines(), "tcg")
+    proof = accel.prove(find(), "tcg")
     assert proof.works
     assert proof.hvm == "SVM"

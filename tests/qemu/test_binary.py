@@ -6,7 +6,7 @@ import pytest
 
 from lab.errors import LabError, UserError
 from lab.qemu import accelerator as accel
-from lab.qemu import binary
+from lab.qemu import binary, choice
 from lab.qemu import private as privateqemu
 from lab.qemu.accelerator import Accel
 
@@ -28,7 +28,7 @@ def _only_fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.delenv("LAB_QEMU", raising=False)
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(accel, "accelerator", lambda *_: Accel("tcg", "a test"))
+    monkeypatch.setattr(accel, "decide", lambda *_: Accel("tcg", "a test"))
 
 
 def test_versions_are_read_from_qemus_first_line() -> None:
@@ -56,7 +56,7 @@ def test_an_untried_version_that_the_user_chose_is_tried() -> None:
 
 def test_a_good_machine_needs_nothing_else(tmp_path: Path) -> None:
     path = fake(tmp_path, says("7.2.22"))
-    found = binary.qemu()
+    found = choice.choose()
     assert (found.path, found.version, found.origin) == (path, "7.2.22", "machine")
     assert found.complete
 
@@ -66,11 +66,11 @@ def test_too_old_and_no_qemu_are_the_users_to_mend(
 ) -> None:
     old = fake(tmp_path, says("5.2.0"))
     with pytest.raises(UserError, match=r"5\.2\.0, too old: 7\.2"):
-        binary.machines()
+        binary.find()
     old.unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="not installed"):
-        binary.machines()
+        binary.find()
 
 
 def test_what_lab_qemu_names_must_be_a_qemu(
@@ -78,15 +78,15 @@ def test_what_lab_qemu_names_must_be_a_qemu(
 ) -> None:
     monkeypatch.setenv("LAB_QEMU", str(tmp_path / "nothing"))
     with pytest.raises(UserError, match="no such program"):
-        binary.machines()
+        binary.find()
     monkeypatch.setenv("LAB_QEMU", str(fake(tmp_path, "hello", "other")))
     with pytest.raises(UserError, match="does not say that it is a QEMU"):
-        binary.machines()
+        binary.find()
 
 
 def test_lab_qemu_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_QEMU", str(fake(tmp_path, says("10.0.2"), "other")))
-    found = binary.qemu()
+    found = choice.choose()
     assert (found.version, found.origin) == ("10.0.2", "$LAB_QEMU")
     assert not found.complete
 
@@ -96,8 +96,8 @@ def test_a_newer_machine_gets_a_private_qemu(
 ) -> None:
     fake(tmp_path, says("10.0.13"))
     private = fake(tmp_path, says("7.2.22"), "private")
-    monkeypatch.setattr(privateqemu, "made", lambda _report: private)
-    found = binary.qemu()
+    monkeypatch.setattr(privateqemu, "ensure", lambda _report: private)
+    found = choice.choose()
     assert (found.path, found.origin) == (private, "private")
     assert found.complete
 
@@ -106,19 +106,19 @@ def test_kvm_that_nests_makes_a_private_one_needless(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake(tmp_path, says("10.0.13"))
-    monkeypatch.setattr(accel, "accelerator", lambda *_: Accel("kvm", "a test", nests=True))
-    assert binary.qemu().origin == "machine"
+    monkeypatch.setattr(accel, "decide", lambda *_: Accel("kvm", "a test", nests=True))
+    assert choice.choose().origin == "machine"
 
 
-def test_without_a_private_one_the_fewer_kinds_are_told(
+def test_without_a_private_one_the_fewer_kinds_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_report: object) -> Path:
         raise LabError("no network")
 
     fake(tmp_path, says("10.0.13"))
-    monkeypatch.setattr(privateqemu, "made", broken)
-    found = binary.qemu()
+    monkeypatch.setattr(privateqemu, "ensure", broken)
+    found = choice.choose()
     assert found.kinds == ("native", "dom0", "pv")
     assert "no network" in found.why
 

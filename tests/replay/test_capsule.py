@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from lab.errors import LabError, UserError
+from lab.qemu.boot import Boot
 from lab.qemu.identity import Identity
-from lab.qemu.machine import Boot
 from lab.replay import capsule as capsules
 from lab.replay.capsule import Content, opened, write
 from lab.verdict.facts import TrialFacts

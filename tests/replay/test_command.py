@@ -8,9 +8,8 @@ import pytest
 
 from lab.cli.replay import _shifts
 from lab.errors import UserError
-from lab.qemu import identity as qemuidentity
-from lab.qemu.binary import Qemu
-from lab.qemu.identity import Identity
+from lab.qemu.binary import Qemu, find, program_of
+from lab.qemu.identity import Identity, identify
 from lab.replay.capsule import locate
 from lab.replay.compare import compare, reasons, told
 from lab.replay.hunt import Candidate, candidates
@@ -88,18 +87,16 @@ def test_a_scripts_program_is_what_is_hashed(tmp_path: Path) -> None:
     program.write_bytes(b"\x7fELF one")
     script = tmp_path / "qemu"
     script.write_text(f'#!/bin/sh\nexec ld.so {program} "$@"\n')
-    assert qemuidentity._program(script) == program
-    assert qemuidentity._program(program) == program
+    assert program_of(script) == program
+    assert program_of(program) == program
 
 
 def test_the_machines_own_qemu_is_known_by_hash() -> None:
-    from lab.qemu.binary import machines
-
     try:
-        binary: Qemu = machines()
+        binary: Qemu = find()
     except UserError:
         pytest.skip("no QEMU here")
-    found = qemuidentity.identity(binary)
+    found = identify(binary.path)
     assert binary.version in found.version
     assert len(found.program) == 64
     assert "bios-256k.bin" in found.parts

@@ -19,8 +19,7 @@ from lab.kernel import image as bzimage
 from lab.kernel.image import BzImage
 from lab.kernel.kernel import Kernel
 from lab.kernel.resolve import Bootable
-from lab.qemu import machine
-from lab.qemu.machine import Boot
+from lab.qemu.boot import Boot, command
 from lab.report import junit as report
 from lab.report.markdown import write_summary
 from lab.supplies.ramdisk import ramdisk
@@ -38,7 +37,7 @@ HOST = HostSpec(
 
 
 def test_native_command_has_no_network_and_one_serial_port() -> None:
-    argv = machine.command(BOOT, Path("/console"))
+    argv = command(BOOT, Path("/console"))
     assert argv[argv.index("-nic") + 1] == "none"
     assert argv[argv.index("-append") + 1] == "console=ttyS0 panic=1 a=b,c"
     assert argv[argv.index("-cpu") + 1] == "max,-smap,-smep"
@@ -48,7 +47,7 @@ def test_dom0_command_doubles_commas_in_the_module_string_only() -> None:
     boot = Boot(
         "qemu", "tcg", Path("/k"), Path("/r"), "a=b,c", 1, 256, Path("/xen"), "sync_console"
     )
-    argv = machine.command(boot, Path("/console"))
+    argv = command(boot, Path("/console"))
     assert argv[argv.index("-initrd") + 1] == "/k console=hvc0 a=b,,c,/r"
     assert "dom0_mem=256M,max:256M" in argv[argv.index("-append") + 1]
     assert argv[argv.index("-append") + 1].endswith("sync_console")
@@ -56,7 +55,7 @@ def test_dom0_command_doubles_commas_in_the_module_string_only() -> None:
 
 def test_kvm_takes_the_processor_as_it_is() -> None:
     boot = Boot("qemu", "kvm", Path("/k"), Path("/r"), "", 1, 256)
-    argv = machine.command(boot, Path("/console"))
+    argv = command(boot, Path("/console"))
     assert argv[argv.index("-cpu") + 1] == "host"
 
 

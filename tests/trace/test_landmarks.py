@@ -9,12 +9,12 @@ import pytest
 from lab.errors import UserError
 from lab.kernel import symbols
 from lab.kernel.symbols import Symbols
-from lab.qemu.icount import recording
-from lab.qemu.machine import Boot
+from lab.qemu.boot import Boot
+from lab.qemu.icount import log_execution
 from lab.supplies import program as stress
 from lab.supplies.ramdisk import file_in, ramdisk
-from lab.trace.command import native
-from lab.trace.landmarks import landmarks
+from lab.trace.landmarks import find_landmarks
+from lab.trace.native import without_xen
 
 KERNEL = Symbols(
     "vmlinux",
@@ -30,19 +30,19 @@ def program() -> Symbols:
 
 
 def test_the_stress_program_has_what_a_trace_needs() -> None:
-    marks = landmarks(KERNEL, program(), pv=True)
+    marks = find_landmarks(KERNEL, program(), pv=True)
     assert marks.load != marks.store
     assert (marks.nm, marks.cr0, marks.clts) == (1, 5, None)
     assert marks.allocators == {3: "__kmalloc"}
-    assert landmarks(KERNEL, program(), pv=False).cr0 is None
+    assert find_landmarks(KERNEL, program(), pv=False).cr0 is None
 
 
 def test_a_missing_symbol_is_named() -> None:
     old = Symbols("vmlinux", {"do_device_not_available": 1, "kmem_cache_alloc": 3, "init_task": 4})
     with pytest.raises(UserError, match="no symbol for the context switch"):
-        landmarks(old, program(), pv=True)
+        find_landmarks(old, program(), pv=True)
     with pytest.raises(UserError, match="no symbol for the allocation"):
-        landmarks(Symbols("vmlinux", {"init_task": 1}), program(), pv=True)
+        find_landmarks(Symbols("vmlinux", {"init_task": 1}), program(), pv=True)
 
 
 def test_no_elf_file_and_none_with_symbols(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_the_native_boot_of_a_capsule() -> None:
         "/q", "tcg", Path("k"), Path("r"), "panic=1 mmx.seed=3 mmx.windows=0 mmx.stop=1", 1, 256,
         Path("x"), "", 1,
     )  # fmt: skip
-    made = native(dom0)
+    made = without_xen(dom0)
     assert made.xen is None
     assert made.icount == 5
     words = made.args.split()
@@ -79,5 +79,5 @@ def test_the_native_boot_of_a_capsule() -> None:
 
 def test_a_recording_changes_one_word() -> None:
     argv = ["q", "-icount", "shift=1", "-rtc", "x"]
-    made = recording(argv, "record", Path("/a,b"))
+    made = log_execution(argv, "record", Path("/a,b"))
     assert made == ["q", "-icount", "shift=1,rr=record,rrfile=/a,,b", "-rtc", "x"]

@@ -10,19 +10,16 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
-from lab.trace import story as tracestory
-from lab.trace import svg as tracesvg
-from lab.trace import text as tracetext
-from lab.trace.event import Owner, Trace, owner, trace_from
-from lab.trace.story import story
-from lab.trace.tracer import pid_place
+from lab.trace import story, svg, text
+from lab.trace.event import Owner, Trace, owner
+from lab.trace.story import tell
 
 TRACES = Path(__file__).parents[1] / "traces"
 
 
 def sides() -> list[Trace]:
     body = json.loads((TRACES / "control.json").read_text())
-    return [trace_from(side) for side in body["sides"]]
+    return [Trace.from_json(side) for side in body["sides"]]
 
 
 def test_values_name_their_owners() -> None:
@@ -36,47 +33,47 @@ def test_values_name_their_owners() -> None:
 
 def test_the_dom0_side_tells_the_leak() -> None:
     pv, _ = sides()
-    told = story(pv)
-    assert [(lane.letter, lane.what, lane.pid) for lane in told.lanes] == [
+    found = tell(pv)
+    assert [(lane.letter, lane.what, lane.pid) for lane in found.lanes] == [
         ("A", "opener 2", 123), ("B", "victim 2", 33), ("C", "victim 1", 32),
     ]  # fmt: skip
-    trap = next(row for row in told.rows if row.cells.get(0) == "#NM")
+    trap = next(row for row in found.rows if row.cells.get(0) == "#NM")
     assert (trap.ts, trap.believed) == (0, 1)
-    wrong = [row for row in told.rows if row.right is False]
+    wrong = [row for row in found.rows if row.right is False]
     assert [(row.cells[1], row.instead, row.ts) for row in wrong] == [("reads V1/139", "V2/141", 0)]
     # The value is seen travelling: from C's load, through A's window, to B.
-    loaded = told.rows.index(next(r for r in told.rows if r.cells.get(2) == "has V1/139"))
-    read = told.rows.index(wrong[0])
-    assert loaded < told.rows.index(trap) < read
-    assert {row.value for row in told.rows[loaded : read + 1] if row.ts is not None} == {"V1/139"}
-    assert "did not trap, and read V1/139, which C had loaded 172.2 us before" in told.says
+    loaded = found.rows.index(next(r for r in found.rows if r.cells.get(2) == "has V1/139"))
+    read = found.rows.index(wrong[0])
+    assert loaded < found.rows.index(trap) < read
+    assert {row.value for row in found.rows[loaded : read + 1] if row.ts is not None} == {"V1/139"}
+    assert "did not trap, and read V1/139, which C had loaded 172.2 us before" in found.says
 
 
 def test_the_native_side_traps_and_is_right() -> None:
     _, native = sides()
-    told = story(native)
-    assert all(row.ts == row.believed for row in told.rows)
-    checks = [row for row in told.rows if row.right is not None]
+    found = tell(native)
+    assert all(row.ts == row.believed for row in found.rows)
+    checks = [row for row in found.rows if row.right is not None]
     assert checks
     assert all(row.right for row in checks)
-    traps = [lane for row in told.rows for lane, text in row.cells.items() if text == "#NM"]
+    traps = [lane for row in found.rows for lane, text in row.cells.items() if text == "#NM"]
     assert traps == [0, 1]
-    assert "B ran with CR0.TS=1, trapped, and read V2/1226, its own." in told.says
+    assert "B ran with CR0.TS=1, trapped, and read V2/1226, its own." in found.says
 
 
 def test_the_text_is_132_columns_and_has_both_sides() -> None:
-    text = tracetext.text([story(side) for side in sides()])
-    assert max(len(line) for line in text.splitlines()) <= 132
-    line = next(line for line in text.splitlines() if "reads V1/139" in line)
+    drawn = text.draw([tell(side) for side in sides()])
+    assert max(len(line) for line in drawn.splitlines()) <= 132
+    line = next(line for line in drawn.splitlines() if "reads V1/139" in line)
     assert "0/1!" in line
-    assert "WRONG" in text
-    assert "as dom0 (PV)" in text.splitlines()[0]
-    assert "natively" in text.splitlines()[0]
-    assert "\n" not in tracetext.text([story(sides()[0])]).splitlines()[0]
+    assert "WRONG" in drawn
+    assert "as dom0 (PV)" in drawn.splitlines()[0]
+    assert "natively" in drawn.splitlines()[0]
+    assert "\n" not in text.draw([tell(sides()[0])]).splitlines()[0]
 
 
 def test_the_svg_is_whole_and_has_nothing_active_in_it() -> None:
-    image = tracesvg.svg([story(side) for side in sides()])
+    image = svg.draw([tell(side) for side in sides()])
     root = ET.fromstring(image)
     tags = {element.tag.split("}")[1] for element in root.iter()}
     assert tags == {"svg", "style", "rect", "g", "text"}
@@ -88,8 +85,8 @@ def test_the_svg_is_whole_and_has_nothing_active_in_it() -> None:
 def test_names_from_a_guest_are_never_drawn_raw() -> None:
     pv, _ = sides()
     pv.title = "\x1b[2J<script>&"
-    assert "\x1b" not in tracetext.text([story(pv)])
-    image = tracesvg.svg([story(pv)])
+    assert "\x1b" not in text.draw([tell(pv)])
+    image = svg.draw([tell(pv)])
     assert "\x1b" not in image
     assert "<script>" not in image
 
@@ -98,29 +95,29 @@ def test_a_trace_without_a_window_is_no_story() -> None:
     for side in sides():
         side.events = [event for event in side.events if event.kind != "nm"]
         with pytest.raises(LabError, match="no task that slept"):
-            story(side)
+            tell(side)
     empty = sides()[0]
     empty.events = []
     with pytest.raises(LabError, match="no task that slept"):
-        story(empty)
+        tell(empty)
 
 
 def test_a_trace_that_begins_too_late_is_noticed() -> None:
     pv, _ = sides()
-    assert tracestory.has_source(pv)
+    assert story.has_source(pv)
     windows = [n for n, e in enumerate(pv.events) if e.kind == "nm" and e.believed == 1]
     pv.events = pv.events[windows[-1] - 1 :]  # from A's FPU instruction on
-    assert not tracestory.has_source(pv)
-    assert "which nobody here loaded" in story(pv).says
+    assert not story.has_source(pv)
+    assert "which nobody here loaded" in tell(pv).says
 
 
 def test_when_enough_is_recorded() -> None:
     pv, native = sides()
-    assert tracestory.complete(pv.events, corrupts=True)
-    assert not tracestory.complete(pv.events[:-1], corrupts=True)
+    assert story.complete(pv.events, corrupts=True)
+    assert not story.complete(pv.events[:-1], corrupts=True)
     unfailed = [event for event in pv.events if event.kind != "failed"]
-    assert not tracestory.complete(unfailed, corrupts=True)
-    assert tracestory.complete(native.events, corrupts=False)
+    assert not story.complete(unfailed, corrupts=True)
+    assert story.complete(native.events, corrupts=False)
 
 
 def test_a_repeated_stop_at_the_same_instruction_is_told_once() -> None:
@@ -128,19 +125,9 @@ def test_a_repeated_stop_at_the_same_instruction_is_told_once() -> None:
     again = copy.deepcopy(pv)
     load = next(n for n, event in enumerate(again.events) if event.kind == "load")
     again.events.insert(load, copy.deepcopy(again.events[load]))
-    assert story(again).rows == story(pv).rows
+    assert tell(again).rows == tell(pv).rows
 
 
 def test_traces_go_through_json() -> None:
     pv, _ = sides()
-    assert trace_from(json.loads(json.dumps(pv.as_json()))) == pv
-
-
-def test_the_pid_is_found_by_what_lies_there() -> None:
-    def task(pid: int, flags: int) -> bytes:
-        words = [7, 7, flags, pid, pid, flags, 0, 0]
-        return b"".join(word.to_bytes(4, "little") for word in words)
-
-    assert pid_place([task(pid, pid + 1) for pid in (0, 5, 9, 31)]) == 12
-    assert pid_place([task(5, 6), task(9, 10)]) is None, "two tasks are too few to be sure"
-    assert pid_place([task(5, 6)] * 5) is None
+    assert Trace.from_json(json.loads(json.dumps(pv.as_json()))) == pv
