@@ -25,9 +25,9 @@ from lab.qemu.accelerator import Accel, Proof
 from lab.qemu.binary import Qemu
 from lab.system import debian
 from lab.system.cache import cache_dir
-from lab.system.process import cores as usable_cores
+from lab.system.machine import available_mib
+from lab.system.machine import cores as usable_cores
 from lab.system.process import run
-from lab.trial.limits import available_mib
 from lab.xen import hypervisor as xen_images
 
 PYTHONS = ((3, 11), (3, 13))

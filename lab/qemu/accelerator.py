@@ -28,6 +28,7 @@ from lab.qemu.machine import TCG_CPU
 from lab.system.cache import cache_dir, locked
 from lab.system.deadline import Deadline
 from lab.system.files import sha256_of, write_atomic
+from lab.system.machine import processor
 from lab.xen import hypervisor as xen_images
 
 KVM = Path("/dev/kvm")
@@ -178,11 +179,3 @@ def _remembered(qemu: Qemu, fresh: bool) -> Proof:
         record = {"proof": asdict(proof), "xen": xen.provenance(), "qemu": qemu.version}
         write_atomic(path, json.dumps(record | {"kernel": platform.release()}, indent=1))
     return proof
-
-
-def processor() -> str:
-    """The processor's model as the kernel names it."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()

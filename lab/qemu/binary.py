@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lab.config.kinds import GUEST_KINDS, GuestKind
 from lab.errors import LabError, UserError
-from lab.system.answers import remembered
+from lab.system.answers import remember
 from lab.system.process import run
 
 OLDEST = (7, 2)
@@ -99,7 +99,7 @@ def _says(path: Path) -> str:
 
     if not path.is_file() or path.open("rb").read(2) == b"#!":
         return ask()
-    return remembered(["--version", str(path)], [path], ask)
+    return remember(["--version", str(path)], [path], ask)
 
 
 def machines() -> Qemu:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.qemu.binary import NAME, Qemu
-from lab.system.answers import remembered, sha256
+from lab.system.answers import cached_sha256, remember
 from lab.system.process import run
 
 # The PC BIOS and the option ROMs that load a kernel, plain and by multiboot (Xen).
@@ -58,8 +58,8 @@ def of_program(path: Path) -> Identity:
     for name in (*FIRMWARE, _MODULE):
         found = next((f / name for f in folders if (f / name).is_file()), None)
         if found is not None:
-            parts[name] = sha256(found)
-    return Identity(version, sha256(program), parts)
+            parts[name] = cached_sha256(found)
+    return Identity(version, cached_sha256(program), parts)
 
 
 def _says(path: Path, program: Path, *words: str) -> str:
@@ -70,7 +70,7 @@ def _says(path: Path, program: Path, *words: str) -> str:
 
     if path.resolve() == program and program.open("rb").read(2) == b"#!":
         return ask()  # a script that names no program which could be watched
-    return remembered([*words, str(path)], [path, program], ask)
+    return remember([*words, str(path)], [path, program], ask)
 
 
 def _program(path: Path) -> Path:

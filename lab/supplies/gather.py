@@ -28,7 +28,7 @@ from lab.supplies.feasible import (
     refuse_mixed_widths,
 )
 from lab.supplies.ramdisk import ramdisk
-from lab.system.answers import sha256
+from lab.system.answers import cached_sha256
 from lab.system.cache import cache_dir, require_space
 from lab.system.files import sha256_of, write_atomic
 from lab.xen import hypervisor as xen
@@ -64,8 +64,8 @@ class Supplies:
         return {
             "qemu": {"path": str(self.qemu.path), "version": self.qemu.version},
             "accelerator": {"name": self.accel.name, "why": self.accel.why},
-            "program": {"path": str(self.program), "sha256": sha256(self.program)},
-            "ramdisk": {"path": str(self.ramdisk), "sha256": sha256(self.ramdisk)},
+            "program": {"path": str(self.program), "sha256": cached_sha256(self.program)},
+            "ramdisk": {"path": str(self.ramdisk), "sha256": cached_sha256(self.ramdisk)},
             "kernels": {
                 name: {
                     "version": bootable.image.version,

@@ -20,7 +20,8 @@ from lab.patch import mail as patchmail
 from lab.system import debian
 from lab.system.cache import building, cache_dir, locked, require_space
 from lab.system.files import sha256, sha256_of, write_atomic
-from lab.system.process import cores, follow, run
+from lab.system.machine import cores
+from lab.system.process import follow, run
 
 Report = Callable[[str], None]
 _VERSION = "1"  # of this builder: a change here that changes hypervisors raises it

@@ -12,7 +12,7 @@ from typing import Any
 from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
 from lab.system import debian
-from lab.system.answers import sha256
+from lab.system.answers import cached_sha256
 from lab.system.cache import cache_dir
 from lab.system.files import sha256_of, write_atomic
 
@@ -36,7 +36,7 @@ class Xen:
 
     def provenance(self) -> dict[str, Any]:
         known = {"package": self.package, "version": self.version, "args": self.args}
-        return {**known, **self.facts, "sha256": sha256(self.image)}
+        return {**known, **self.facts, "sha256": cached_sha256(self.image)}
 
 
 def package_name(config: XenConfig) -> str:
