@@ -33,6 +33,7 @@ from lab.system.cache import cache_dir, require_space
 from lab.system.files import sha256_of, write_atomic
 from lab.xen import hypervisor as xen
 from lab.xen.hypervisor import Xen
+from lab.xen.package import find_package
 
 if TYPE_CHECKING:
     from lab.host.image import Dom0Image
@@ -163,7 +164,7 @@ def _kernel(config: LabConfig, name: str, report: Report) -> Bootable:
 def _image(config: LabConfig, report: Report) -> Dom0Image:
     from lab.host.image import dom0_image
 
-    made = dom0_image(lambda state: report("dom0 image", state), xen.package_name(config.xen))
+    made = dom0_image(lambda state: report("dom0 image", state), find_package(config.xen))
     report("dom0 image", "ready")
     return made
 

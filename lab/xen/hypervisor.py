@@ -15,6 +15,7 @@ from lab.system import debian
 from lab.system.answers import cached_sha256
 from lab.system.cache import cache_dir
 from lab.system.files import sha256_of, write_atomic
+from lab.xen.package import find_package
 
 Report = Callable[[str], None]
 _GZIP = b"\x1f\x8b"
@@ -39,29 +40,16 @@ class Xen:
         return {**known, **self.facts, "sha256": cached_sha256(self.image)}
 
 
-def package_name(config: XenConfig) -> str:
-    """The configured package, or the one that Debian's own Xen system depends on."""
-    if config.package != "auto":
-        return config.package
-    for name in debian.depends("xen-system-amd64"):
-        if name.startswith("xen-hypervisor-"):
-            return name
-    raise UserError(
-        "lab.yaml: xen.package: apt has no xen-system-amd64 to tell today's hypervisor; "
-        "run `apt-get update`, or name a package such as xen-hypervisor-4.17-amd64"
-    )
-
-
 def resolve(config: XenConfig, report: Report = lambda _state: None) -> Xen:
     """Find, download or build a hypervisor once; nothing is installed."""
     if config.file is not None:
         return _from_file(config.file, config.args)
     if config.built:
-        from lab.xen.build import build
+        from lab.xen.build import build  # with the reader of patches: few runs need it
 
         image, version, facts = build(config, report)
         return Xen(image, str(facts["package"]), version, config.args, facts)
-    package = debian.download(package_name(config))
+    package = debian.download(find_package(config))
     boot = debian.unpack(package) / "boot"
     packed = sorted(boot.glob("xen-*-amd64.gz"))
     if not packed:

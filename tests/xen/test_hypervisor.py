@@ -204,7 +204,7 @@ def test_a_revision_is_built_as_committed(tree: Path) -> None:
     image, _, facts = xenbuild.build(XenConfig(tree=tree, rev="HEAD"), say)
     assert image.read_text() == "one\nfine\nthree\n"
     assert len(facts["source_commit"]) == 40
-    with pytest.raises(UserError, match=r"xen\.rev: 'v9' is no revision of"):
+    with pytest.raises(UserError, match=r"xen\.rev: 'v9' is not a revision of"):
         xenbuild.build(XenConfig(tree=tree, rev="v9"), say)
 
 
@@ -214,7 +214,7 @@ def test_what_does_not_build_or_fit_is_told(tmp_path: Path, tree: Path, cache: P
     twice = [patch(tmp_path, "finer"), patch(tmp_path, "finest")]
     with pytest.raises(UserError, match=r"finest\.patch: hunk 1 of xen/arch/x86/traps\.c does not"):
         xenbuild.build(XenConfig(tree=tree, patches=twice), say)
-    with pytest.raises(UserError, match="is no Xen source tree"):
+    with pytest.raises(UserError, match="is not a Xen source tree"):
         xenbuild.build(XenConfig(tree=tmp_path), say)
     assert not [p for p in (cache / "xen").iterdir() if p.is_dir() and not p.name.startswith(".")]
 
