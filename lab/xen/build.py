@@ -10,23 +10,19 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
 from lab.kernel import kconfig
 from lab.patch import mail as patchmail
 from lab.patch.mail import Patch
-from lab.system import debian
 from lab.system.cache import building, cache_dir, locked, require_space
 from lab.system.files import sha256, sha256_of, write_atomic
-from lab.system.git import find_commit
 from lab.system.machine import cores
 from lab.system.process import follow, run
-from lab.system.tree import Commit, Folder
-from lab.xen.package import find_package
+from lab.xen.source import Source, find_source
 
 Report = Callable[[str], None]
 _VERSION = "1"  # of this builder: a change here that changes hypervisors raises it
@@ -40,12 +36,11 @@ _VARIABLES = {
     "XEN_DOMAIN": "lab",
     "XEN_WHOAMI": "lab",
 }
-_PACKAGE_SOURCE = "xen"  # Debian's name of it
 
 
 def build(config: XenConfig, report: Report) -> tuple[Path, str, dict[str, Any]]:
     """The hypervisor's image, its version and its provenance; from the cache or built now."""
-    source, kind = _source(config, report)
+    source, kind = find_source(config, report)
     patches = [patch for path in config.patches for patch in patchmail.read(path)]
     hashes = {path.name: _hash(path) for path in config.patches}
     compiler = run(["gcc", "--version"]).splitlines()[0]
@@ -64,7 +59,7 @@ def build(config: XenConfig, report: Report) -> tuple[Path, str, dict[str, Any]]
 
 
 def _build(
-    source: _Source, patches: list[Patch], options: list[str], scratch: Path, report: Report
+    source: Source, patches: list[Patch], options: list[str], scratch: Path, report: Report
 ) -> dict[str, Any]:
     """The hypervisor in the folder ``scratch``, and what is to be said of the build."""
     began = time.monotonic()
@@ -90,87 +85,6 @@ def _hash(path: Path) -> str:
     if not path.is_dir():
         return sha256(path)
     return sha256_of(*(f"{p.name} {sha256(p)}" for p in sorted(path.iterdir()) if p.is_file()))
-
-
-class _Source(Protocol):
-    """Where Xen's source comes from. ``id`` changes with its content."""
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def provenance(self) -> dict[str, str]: ...
-
-    def bring(self, into: Path, state: Path) -> None:
-        """Make the folder ``into`` this source; ``state``: a file for its own notes."""
-
-
-@dataclass(frozen=True)
-class _Package:
-    """A Debian source package."""
-
-    package: debian.Package
-
-    @property
-    def name(self) -> str:
-        return f"the package {self.package.name}"
-
-    @property
-    def id(self) -> str:
-        return self.package.sha256
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        return self.package.provenance()
-
-    def bring(self, into: Path, _state: Path) -> None:
-        # apt has checked the files against the archive's signature already.
-        run(["dpkg-source", "--no-check", "-x", self.package.file, into])
-
-
-class _Tree(Folder):
-    """A user's tree as it lies there. A header made in it would be newer than what it is of."""
-
-    BUILT = (
-        "*.o", "*.a", ".*.d", ".*.d2", ".*.cmd", "*.lnk", "asm-offsets.[hs]", "asm-macros.[hi]",
-        "cpuid-autogen.h", "cpu-policy-autogen.h", "generated", "/xen/.banner", "/xen/.config*",
-        "/xen/arch/x86/boot/*.bin", "/xen/arch/x86/xen.lds", "/xen/include/asm",
-        "/xen/include/compat", "/xen/include/config", "/xen/include/xen/compile.h", "/xen/xen",
-        "/xen/xen-syms*", "/xen/xen.*",
-    )  # fmt: skip
-
-
-def _source(config: XenConfig, report: Report) -> tuple[_Source, str]:
-    """The source, and in a word what it is."""
-    if config.tree is not None:
-        return _tree(config.tree, config.rev), "tree"
-    found = _package(config, report)
-    return _Package(found), f"{found.name} source {found.version}"
-
-
-def _package(config: XenConfig, report: Report) -> debian.Package:
-    """The source of the version that the hypervisor's package has, where the registry has it."""
-    assert config.source is not None
-    wanted = None
-    if config.source == _PACKAGE_SOURCE:
-        wanted = debian.candidate(find_package(config))
-    return debian.source(config.source, wanted, report)
-
-
-def _tree(tree: Path, revision: str | None) -> Folder | Commit:
-    if revision is None:
-        # A bare repository has no files: of a revision git says whether it is there.
-        if not (tree / "xen" / "Makefile").is_file():
-            raise UserError(f"xen.tree: {tree} is not a Xen source tree (no xen/Makefile)")
-        return _Tree(tree)
-    commit = find_commit(tree, revision)
-    if commit is None:
-        raise UserError(f"xen.rev: {revision!r} is not a revision of {tree}")
-    return Commit(tree, commit, str(tree), revision)
 
 
 def _make(tree: Path, scratch: Path, options: list[str], report: Report) -> None:

@@ -19,6 +19,7 @@ from lab.system import debian
 from lab.system.files import PROJECT
 from lab.xen import build as xenbuild
 from lab.xen import hypervisor as xen
+from lab.xen.source import find_source
 
 HERE = Path("/somewhere/lab.yaml")
 TWO = PROJECT / "plans" / "two-fixes.yaml"
@@ -197,6 +198,17 @@ def test_a_tree_is_built_with_patches_and_cached(tmp_path: Path, tree: Path) -> 
     assert xenbuild.build(XenConfig(tree=tree), say)[0] != image
     assert (tree / "xen" / "arch" / "x86" / "traps.c").read_text() == "one\nfine\nthree\n"
     assert not (tree / "xen" / ".config").exists()
+
+
+def test_what_a_build_in_the_tree_left_is_not_taken(tmp_path: Path, tree: Path) -> None:
+    (tree / "xen" / "include" / "xen").mkdir(parents=True)
+    for name in ("include/xen/compile.h", ".config", "xen", "arch/x86/traps.o"):
+        (tree / "xen" / name).write_text("stale")
+    source, kind = find_source(XenConfig(tree=tree), say)
+    source.bring(tmp_path / "copy", tmp_path / "state")
+    files = [path.name for path in (tmp_path / "copy").rglob("*") if path.is_file()]
+    assert sorted(files) == ["Makefile", "Makefile", "traps.c"]
+    assert kind == "tree"
 
 
 def test_a_revision_is_built_as_committed(tree: Path) -> None:
