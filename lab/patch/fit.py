@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from lab.errors import LabError, UserError
@@ -29,6 +27,7 @@ from lab.patch.place import (
 )
 from lab.system.git import attempt
 from lab.system.process import first_error
+from lab.system.scratch import open_scratch
 
 
 class Tree(Protocol):
@@ -194,8 +193,7 @@ def _stripped(path: str | None, folders: int) -> str | None:
 
 def _diff(was: dict[str, str | None], now: dict[str, str | None]) -> str:
     """A unified diff of two sets of files, by git."""
-    with TemporaryDirectory(prefix="lab-patch-") as scratch:
-        base = Path(scratch)
+    with open_scratch("patch") as base:
         for side, files in (("a", was), ("b", now)):
             (base / side).mkdir()
             for path, content in files.items():
