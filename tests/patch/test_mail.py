@@ -450,7 +450,7 @@ def change(old: str, new: str) -> Callable[[], str]:
         (change("+\tif (thing)\n", "+\tif (thing)\n+\tif (thing)\n"),
          ["hunk 2 of lib/thing.c should have 7 old and 8 new lines; 6 old"]),
         (change("@@ -", "@@ x-"), ["no hunk follows the name of b/lib/thing.c"]),
-        (change("@@ -10", "@@ -10,9,9"), ["is no hunk header"]),
+        (change("@@ -10", "@@ -10,9,9"), ["is not a hunk header"]),
         (change("b/lib/thing.c", "b/../../etc/passwd"), ["leads out of the tree"]),
         (change("a/lib/thing.c", "a/lib/other.c"), ["there is no file lib/other.c in"]),
         (change("release(thing)", "drop(thing)"),
