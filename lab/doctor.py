@@ -26,10 +26,10 @@ from lab.qemu.accelerator import Accel, Proof
 from lab.qemu.binary import Qemu
 from lab.system import debian
 from lab.system.cache import cache_dir
-from lab.system.process import cores as usable_cores
+from lab.system.machine import available_mib
+from lab.system.machine import cores as usable_cores
 from lab.system.process import run
-from lab.trial.limits import available_mib
-from lab.xen import hypervisor as xen_images
+from lab.xen.package import find_package
 
 PYTHONS = ((3, 11), (3, 13))
 DISK_MIB = 6000  # dom0's image, a kernel source with its objects, the cache of compilers
@@ -142,7 +142,7 @@ def nesting(own: Qemu, chosen: Accel) -> Check:
 
 
 def _xen() -> Check:
-    package = xen_images.package_name(XenConfig())
+    package = find_package(XenConfig())
     version = debian.candidate(package)
     return Check("xen", True, f"{package} {version}, booted from the package: not installed")
 

@@ -23,7 +23,7 @@ from lab.config.load import load
 from lab.report.board import Board
 from lab.supplies.gather import Supplies, gather
 from lab.system.files import PROJECT
-from lab.system.process import cores
+from lab.system.machine import cores
 from lab.trial.assignment import gather_facts, make_assignment
 from lab.trial.job import Job
 from lab.trial.machine import OwnMachine

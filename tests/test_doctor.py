@@ -11,7 +11,7 @@ from lab.qemu import binary
 from lab.qemu.accelerator import Accel, Proof
 from lab.qemu.binary import Qemu, kinds_of
 from lab.system import debian
-from lab.trial.limits import mem_available
+from lab.system.machine import read_available
 
 GOOD = Qemu(Path("/usr/bin/qemu"), "7.2.22", GUEST_KINDS, "a test")
 NEWER = Qemu(Path("/usr/bin/qemu"), "10.0.13", *kinds_of((10, 0, 13)))
@@ -77,12 +77,12 @@ def test_room_and_memory() -> None:
     assert doctor.disk(50_000, Path("/c")).ok
     assert doctor.disk(4_000, Path("/c")).ok is None
     assert doctor.disk(500, Path("/c")).ok is False
-    assert doctor.memory(mem_available("MemTotal: 1 kB\nMemAvailable: 8388608 kB\n")).ok
+    assert doctor.memory(read_available("MemTotal: 1 kB\nMemAvailable: 8388608 kB\n")).ok
     assert doctor.memory(1000).ok is None
     assert doctor.cores(2).ok
     assert doctor.cores(1).ok is None
     with pytest.raises(LabError):
-        mem_available("")
+        read_available("")
 
 
 def test_a_compiler_without_its_cache_is_worth_knowing() -> None:

@@ -1,4 +1,4 @@
-"""git for bisects: the one owner of it. The user's repository is only ever read.
+"""git for bisects. The user's repository is only ever read.
 
 A bare clone in the run's folder borrows the user's objects (``--shared``); all refs, logs and
 new commits of a bisect live there. git chooses the commits: skips, merges and paths are as git
@@ -7,7 +7,6 @@ knows them.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -16,14 +15,12 @@ from pathlib import Path
 
 from lab.bisect.choice import Candidate
 from lab.bisect.marks import Question
-from lab.errors import LabError, UserError
+from lab.errors import UserError
+from lab.system.git import attempt, find_commit, git, read_title
 
 _FOUND = re.compile(r"^([0-9a-f]{40,64}) is the first \S+ commit", re.MULTILINE)
 _HASH = re.compile(r"^[0-9a-f]{40,64}$", re.MULTILINE)
 _DIST = re.compile(r"^([0-9a-f]{40,64}) \((.*)dist=(\d+)\)", re.MULTILINE)
-# What git may be told by its surroundings about another repository than ours.
-_FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_PREFIX")  # fmt: skip
 _AUTHOR = {
     "GIT_AUTHOR_NAME": "lab", "GIT_AUTHOR_EMAIL": "lab@localhost",
     "GIT_COMMITTER_NAME": "lab", "GIT_COMMITTER_EMAIL": "lab@localhost",
@@ -68,12 +65,12 @@ class BisectRepo:
 
     @classmethod
     def clone(cls, tree: Path | str, into: Path) -> BisectRepo:
-        """Make the clone; UserError when ``tree`` is no git repository."""
+        """Make the clone; UserError when ``tree`` is not a git repository."""
         scratch = into.with_name(f".{into.name}.cloning")
-        _git(["init", "--quiet", "--bare", str(scratch)])
-        done = _git(["-C", str(tree), "rev-parse", "--git-common-dir"], check=False)
+        git("init", "--quiet", "--bare", scratch)
+        done = attempt("rev-parse", "--git-common-dir", at=tree)
         if done.returncode != 0:
-            raise UserError(f"{tree}: is no git repository; a bisect needs the history")
+            raise UserError(f"{tree}: is not a git repository; a bisect needs the history")
         common = (Path(tree) / done.stdout.strip()).resolve()
         alternates = scratch / "objects" / "info" / "alternates"
         alternates.write_text(f"{common / 'objects'}\n")
@@ -89,7 +86,7 @@ class BisectRepo:
     @classmethod
     def empty(cls, path: Path) -> BisectRepo:
         """A new repository without commits."""
-        _git(["init", "--quiet", "--bare", str(path)])
+        git("init", "--quiet", "--bare", path)
         return cls(path)
 
     def add(self, files: dict[str, str], message: str, parents: Sequence[str]) -> str:
@@ -106,16 +103,16 @@ class BisectRepo:
         self._run("update-ref", ref, commit)
 
     def _run(self, *words: str, env: dict[str, str] | None = None) -> str:
-        return _git(["--git-dir", str(self.path), *words], env=env).stdout
+        return git(f"--git-dir={self.path}", *words, env=env)
 
     def _try(
-        self, *words: str, env: dict[str, str] | None = None, given: str | None = None
+        self, *words: str, env: dict[str, str] | None = None, given: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        return _git(["--git-dir", str(self.path), *words], env=env, check=False, given=given)
+        return attempt(f"--git-dir={self.path}", *words, env=env, given=given)
 
     def subject(self, commit: str) -> str:
         if commit not in self._subjects:
-            self._subjects[commit] = self._run("log", "-1", "--format=%s", commit).strip()
+            self._subjects[commit] = read_title(self.path, commit)
         return self._subjects[commit]
 
     def parents(self, commit: str) -> list[str]:
@@ -190,63 +187,39 @@ class BisectRepo:
 
 def resolve(tree: Path | str, rev: str) -> str:
     """A revision of the user's tree as a full hash; UserError when there is none."""
-    done = _git(["-C", str(tree), "rev-parse", "--verify", "--quiet", "--end-of-options",
-                 f"{rev}^{{commit}}"], check=False)  # fmt: skip
-    if done.returncode != 0:
-        raise UserError(f"{tree}: {rev!r} is no commit there; give a tag, a branch or a hash")
-    return done.stdout.strip()
+    found = find_commit(tree, rev)
+    if found is None:
+        raise UserError(f"{tree}: {rev!r} is not a commit there; give a tag, a branch or a hash")
+    return found
 
 
 def between(tree: Path, good: str, bad: str, find_fix: bool) -> None:
-    """UserError when two commits of a tree can not be bisected that way round."""
+    """UserError when two commits of a tree cannot be bisected that way round."""
     if good == bad:
         raise UserError("--good and --bad are the same commit: there is nothing between them")
     older, newer = (bad, good) if find_fix else (good, bad)
-    words = ["-C", str(tree), "merge-base"]
-    if _git([*words, "--is-ancestor", newer, older], check=False).returncode == 0:
+    if attempt("merge-base", "--is-ancestor", newer, older, at=tree).returncode == 0:
         wanted = "leave out --find-fix" if find_fix else "add --find-fix"
         end = "bad" if find_fix else "good"
         raise UserError(f"the {end} end is the newer one: {wanted}, or exchange the ends")
-    if _git([*words, older, newer], check=False).returncode != 0:
+    if attempt("merge-base", older, newer, at=tree).returncode != 0:
         raise UserError("--good and --bad have no history in common: git cannot bisect them")
 
 
 def top_of(tree: Path) -> Path:
-    """The repository's folder; UserError when ``tree`` is none."""
-    done = _git(["-C", str(tree), "rev-parse", "--show-toplevel"], check=False)
+    """The repository's folder; UserError when ``tree`` is not in one."""
+    done = attempt("rev-parse", "--show-toplevel", at=tree)
     if done.returncode == 0 and done.stdout.strip():
         return Path(done.stdout.strip())
-    bare = _git(["-C", str(tree), "rev-parse", "--absolute-git-dir"], check=False)
+    bare = attempt("rev-parse", "--absolute-git-dir", at=tree)
     if bare.returncode == 0:
         return Path(bare.stdout.strip())
-    raise UserError(f"{tree}: is no git repository; a bisect needs the history")
+    raise UserError(f"{tree}: is not a git repository; a bisect needs the history")
 
 
 def under_test(tree: Path) -> str:
     """What `git bisect` has in hand: BISECT_HEAD (--no-checkout), else HEAD."""
-    head = _git(["-C", str(tree), "rev-parse", "--verify", "--quiet", "BISECT_HEAD"], check=False)
-    return head.stdout.strip() if head.returncode == 0 else resolve(tree, "HEAD")
-
-
-def _git(
-    words: Sequence[str],
-    env: dict[str, str] | None = None,
-    check: bool = True,
-    given: str | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Run git in English, without foreign repositories; LabError when it fails and ``check``."""
-    clean = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
-    clean |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat", **(env or {})}
-    try:
-        done = subprocess.run(
-            ["git", *words], env=clean, input=given if given is not None else "",
-            capture_output=True, text=True, errors="surrogateescape", check=False,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise LabError("the command 'git' is not installed; `lab doctor` says how") from None
-    if check and done.returncode != 0:
-        raise LabError(f"git {words[-1]} failed: {_last_line(done.stderr or done.stdout)}")
-    return done
+    return find_commit(tree, "BISECT_HEAD") or resolve(tree, "HEAD")
 
 
 def _last_line(text: str) -> str:

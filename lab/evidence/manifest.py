@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import time
@@ -11,8 +10,7 @@ from typing import Any
 from lab import __version__
 from lab.evidence.rules import hash_rules
 from lab.evidence.run import FORMAT
-from lab.qemu.accelerator import processor
-from lab.system.process import cores
+from lab.system.machine import cores, memory_mib, processor
 
 
 def make_manifest(supplies: dict[str, Any], repeat: str) -> dict[str, Any]:
@@ -29,7 +27,7 @@ def make_manifest(supplies: dict[str, Any], repeat: str) -> dict[str, Any]:
             "system": name_system(),
             "processor": processor(),
             "cores": cores(),
-            "memory_mib": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20,
+            "memory_mib": memory_mib(),
             "python": platform.python_version(),
         },
         "supplies": supplies,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from lab.config.kinds import GuestKind
 from lab.console.watch import Ending, Glance, Watch
 from lab.errors import LabError
-from lab.system.answers import sha256
+from lab.system.answers import cached_sha256
 from lab.system.deadline import Deadline
 
 if TYPE_CHECKING:  # cells without a Xen host need no ssh
@@ -64,7 +64,7 @@ def xl_config(spec: GuestSpec) -> str:
 
 def upload(shell: Shell, file: Path) -> str:
     """Put a file on the host once, under the hash of its content; its path there."""
-    remote = f"{FOLDER}/{sha256(file)[:16]}"
+    remote = f"{FOLDER}/{cached_sha256(file)[:16]}"
     code, _, _ = shell.attempt(["test", "-f", remote])
     if code != 0:
         shell.put(file, remote)

@@ -20,7 +20,7 @@ from typing import Any
 from lab.errors import LabError
 from lab.host.keys import Keys
 from lab.system import debian
-from lab.system.answers import sha256
+from lab.system.answers import cached_sha256
 from lab.system.cache import building, cache_dir, locked, require_space
 from lab.system.files import PROJECT, sha256_of, write_atomic
 from lab.system.process import follow, run
@@ -72,8 +72,8 @@ class Dom0Image:
     def provenance(self) -> dict[str, Any]:
         return {
             "recipe": self.folder.name,
-            "kernel_sha256": sha256(self.kernel),
-            "xen_sha256": sha256(self.xen),
+            "kernel_sha256": cached_sha256(self.kernel),
+            "xen_sha256": cached_sha256(self.xen),
             "packages": self.packages(),
         }
 

@@ -10,7 +10,7 @@ from lab.host.domain import HostSpec, domain_xml
 from lab.host.image import Dom0Image
 from lab.host.state import HostFolder
 from lab.qemu.options import XEN_CONSOLE, dom0_size
-from lab.system.answers import sha256
+from lab.system.answers import cached_sha256
 from lab.system.files import sha256_of
 
 DOM0_MIB = 1024
@@ -42,7 +42,7 @@ class HostPlan:
         return sha256_of(
             self.qemu, self.accelerator, str(self.memory_mib), str(self.vcpus),
             str(self.image.folder), self.xen_args, _XEN_ARGS, _KERNEL_ARGS,
-            sha256(self.hypervisor),
+            cached_sha256(self.hypervisor),
         )[:16]  # fmt: skip
 
     def xml(self, name: str, folder: HostFolder, nonce: str, port: int) -> str:

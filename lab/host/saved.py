@@ -19,11 +19,11 @@ from typing import Any
 
 from lab.host.plan import HostPlan
 from lab.host.state import HostFolder
-from lab.qemu.accelerator import processor
 from lab.qemu.identity import identify
-from lab.system.answers import sha256, stamp
+from lab.system.answers import cached_sha256, stamp
 from lab.system.cache import building, require_space
 from lab.system.files import sha256_of, write_atomic
+from lab.system.machine import processor
 
 _VERSION = "1"  # of what is done to a host before it is saved
 _KEPT = 3  # states, of one Xen each: some 250 MiB
@@ -109,7 +109,7 @@ def key(plan: HostPlan, name: str, folder: HostFolder, libvirt: str) -> str:
     parts = [
         _VERSION, plan.identity(), plan.xml(name, folder, "-", 0), libvirt,
         qemu.version, qemu.program, json.dumps(qemu.parts, sort_keys=True),
-        *(sha256(path) for path in (plan.hypervisor, image.kernel, image.ramdisk)),
+        *(cached_sha256(path) for path in (plan.hypervisor, image.kernel, image.ramdisk)),
         # The overlay's backing file is too large to hash each time.
         json.dumps(stamp(str(image.disk))),
     ]  # fmt: skip

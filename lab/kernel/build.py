@@ -27,7 +27,8 @@ from lab.kernel.source import Source
 from lab.kernel.worktree import Worktree
 from lab.system.cache import building, cache_dir, locked, require_space
 from lab.system.files import sha256, sha256_of, write_atomic
-from lab.system.process import cores, follow, run, tie
+from lab.system.machine import cores
+from lab.system.process import follow, run, tie
 
 __all__ = ["BuildFailed", "BuildSpec", "build", "not_taken"]
 

@@ -12,7 +12,7 @@ from lab.kernel import image as bzimage
 from lab.kernel.image import BzImage
 from lab.kernel.kernel import Kernel
 from lab.system import debian
-from lab.system.answers import sha256
+from lab.system.answers import cached_sha256
 
 # eagerfpu= exists since 3.7 (5d2bd7009f30) and until 4.8; facts: eager by default on a processor
 # with XSAVEOPT (3.7..4.5) or on every one (4.6..4.8), and an eager kernel has no window.
@@ -118,4 +118,4 @@ def _from_package(name: str, package: debian.Package) -> Kernel:
 
 
 def _identity(image: Path) -> dict[str, str]:
-    return {"image": str(image), "sha256": sha256(image)}
+    return {"image": str(image), "sha256": cached_sha256(image)}

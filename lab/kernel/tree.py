@@ -11,10 +11,11 @@ from lab.errors import LabError, UserError
 from lab.kernel.build import BuildSpec, build
 from lab.kernel.control import FRAGMENTS as CONTROL_FRAGMENTS
 from lab.kernel.kernel import Kernel
-from lab.kernel.source import GIT_ENV, Release, RevisionSource, Source, TreeSource, git
+from lab.kernel.source import Release, RevisionSource, Source, TreeSource
 from lab.system.cache import cache_dir, locked
 from lab.system.files import PROJECT, sha256_of
-from lab.system.process import run
+from lab.system.git import find_commit, git
+from lab.system.tree import is_bare
 
 # What every guest kind needs and what decides whether the bug can show; what a version does not
 # have is left out.
@@ -104,15 +105,11 @@ def source(tree: str, rev: str | None) -> Source:
     path = Path(tree)
     if not path.is_dir():
         raise UserError(f"{tree}: there is no such folder; a Linux tree or a git URL is wanted")
-    if rev is None and not _is_bare(path):
+    if rev is None and not is_bare(path):
         return TreeSource(path)
-    if not _is_bare(path) and not (path / ".git").exists():
-        raise UserError(f"{tree}: is no git repository, so it has no revision {rev!r}")
+    if not is_bare(path) and not (path / ".git").exists():
+        raise UserError(f"{tree}: is not a git repository, so it has no revision {rev!r}")
     return RevisionSource.find(path, rev or "HEAD", tree)
-
-
-def _is_bare(path: Path) -> bool:
-    return (path / "HEAD").is_file() and (path / "objects").is_dir()
 
 
 def _mirror(url: str, rev: str | None) -> Path:
@@ -122,17 +119,9 @@ def _mirror(url: str, rev: str | None) -> Path:
         try:
             if not path.is_dir():
                 path.parent.mkdir(exist_ok=True)
-                run(["git", "clone", "--quiet", "--mirror", "--", url, path], env=GIT_ENV)
-            elif rev is None or not _knows(path, rev):
-                git(path, "fetch", "--quiet", "--prune")
+                git("clone", "--quiet", "--mirror", "--", url, path)
+            elif rev is None or find_commit(path, rev) is None:
+                git("fetch", "--quiet", "--prune", at=path)
         except LabError as error:
             raise UserError(f"{url}: git cannot get it: {error}") from None
     return path
-
-
-def _knows(repository: Path, rev: str) -> bool:
-    try:
-        git(repository, "cat-file", "-e", f"{rev}^{{commit}}")
-    except LabError:
-        return False
-    return True

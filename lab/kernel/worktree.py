@@ -14,7 +14,6 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from lab.kernel.source import Source, series
 from lab.patch import mail as patchmail
 from lab.patch.mail import Patch
 from lab.system.files import write_atomic
+from lab.system.scratch import open_scratch
 
 _ABSENT = ".lab-absent"  # stands in pristine/ for a file that the source does not have
 Edit = Callable[[str], str | None]
@@ -56,8 +56,7 @@ class Worktree:
         before = self._remembered()
         self._restore()
         source.bring(self.src, self._state)
-        with tempfile.TemporaryDirectory(dir=self.folder) as name:
-            stage = Path(name)
+        with open_scratch("kernel") as stage:
             named, notes = self._patch(stage, patches)
             self._mend(stage, mends)
             self._take(stage)

@@ -1,7 +1,6 @@
 """A diff found in text, mended where a mailer broke it and the hunk's own counts say how: pure.
 
-A hunk header promises how many old and new lines follow. That decides: a line that is no diff
-line continues the one before it if that one is as long as mailers wrap at; a reading that gives
+A hunk header promises how many old and new lines follow, and that decides: the reading that gives
 exactly the promised lines is taken, and said in the notes; two such readings are a refusal.
 """
 
@@ -9,18 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import combinations
 
 from lab.errors import UserError
-from lab.patch.hunk import Body, Hunk, joined, short, wrapped
+from lab.patch.hunk import Hunk, joined, short, wrapped
+from lab.patch.reading import Body, HunkReader, Reading, begins_file
 
 _HEADER = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)")
 _EXTENDED = (
     "index ", "old mode ", "new mode ", "new file mode ", "deleted file mode ", "rename from ",
     "rename to ", "copy from ", "copy to ", "similarity index ", "dissimilarity index ",
 )  # fmt: skip
-_CONTEXT = 3  # lines that diff gives by default
-_MAX_JOINS = 2  # lines broken so that the rest looks like a diff line, in one hunk
 
 
 @dataclass(frozen=True)
@@ -40,21 +37,13 @@ class FileChange:
 def has_diff(text: str) -> bool:
     """Whether a diff begins anywhere in the text."""
     lines = text.split("\n")
-    return any(_begins(lines, at) or _HEADER.match(lines[at]) for at in range(len(lines)))
+    return any(begins_file(lines, at) or _HEADER.match(lines[at]) for at in range(len(lines)))
 
 
 def parse(text: str, where: str) -> tuple[list[FileChange], list[str]]:
     """Every file's change in the text, and what was mended; UserError where it cannot be read."""
     reader = _Reader(text, where)
     return reader.files(), reader.notes
-
-
-def _begins(lines: list[str], at: int) -> bool:
-    line = lines[at]
-    if line.startswith("diff --git "):
-        return True
-    following = lines[at + 1] if at + 1 < len(lines) else ""
-    return line.startswith("--- ") and following.startswith("+++ ")
 
 
 def _path(text: str) -> str | None:
@@ -80,7 +69,7 @@ class _Reader:
     def files(self) -> list[FileChange]:
         found = []
         while self.at < len(self.lines):
-            if _begins(self.lines, self.at):
+            if begins_file(self.lines, self.at):
                 found.append(self._file())
             elif self.lines[self.at].startswith("@@ -"):
                 raise UserError(f"{self._here()}: a hunk stands there without a file's name above")
@@ -138,23 +127,24 @@ class _Reader:
         if not found:
             found = _HEADER.fullmatch(f"{self._line().rstrip()} {self._line(1)}")
             if not found:
-                raise UserError(f"{self._here()}: {short(self._line())} is no hunk header")
+                raise UserError(f"{self._here()}: {short(self._line())} is not a hunk header")
             self.notes.append(f"{what}: its header was broken over two lines: joined")
             self.at += 1
         header, first = self.lines[self.at], self.at + 1
         numbers = [int(n) if n is not None else 1 for n in found.groups()[:4]]
         heading = found.group(5).strip()
-        body, end = self._body(numbers[1], numbers[3], first, what, header)
-        if body is None:
+        reading = self._body(numbers[1], numbers[3], first, what, header)
+        if reading is None:
             heading = joined(heading, self.lines[first]).strip()
             self.notes.append(
                 f"{what}: its header was broken over two lines, {short(self.lines[first])} "
                 "put back behind it"
             )
-            body, end = self._body(numbers[1], numbers[3], first + 1, what, None)
-            assert body is not None
+            reading = self._body(numbers[1], numbers[3], first + 1, what, None)
+            assert reading is not None
+        body = reading.body
         self._say(what, body)
-        self.at = end
+        self.at = reading.end
         return Hunk(numbers[0], heading, tuple(body.lines), body.old, body.tail)
 
     def _say(self, what: str, body: Body) -> None:
@@ -169,103 +159,24 @@ class _Reader:
 
     def _body(
         self, old: int, new: int, first: int, what: str, header: str | None
-    ) -> tuple[Body | None, int]:
-        """The hunk's lines and where they end; None when its header goes on in line ``first``."""
-        body, end, problem = self._read(old, new, first, ())
-        if problem is None:
-            return body, end
+    ) -> Reading | None:
+        """The hunk's lines from ``first`` on; None when its header goes on in that line."""
+        hunk = HunkReader(self.lines, old, new)
+        reading = hunk.read(first)
+        if reading.problem is None:
+            return reading
         follows = self.lines[first] if first < len(self.lines) else ""
         if header is not None and follows and wrapped(header, follows):
-            _, _, after = self._read(old, new, first + 1, ())
-            if after is None or follows[0] not in " +-":
-                return None, first
-        found = self._other_readings(old, new, first)
+            after = hunk.read(first + 1)
+            if after.problem is None or follows[0] not in " +-":
+                return None
+        found = hunk.read_otherwise(first)
         if len(found) == 1:
             return found[0]
-        if len(found) > 1:
-            raise UserError(
-                f"{self.where}, line {first}: {what} is broken by line wrap in a way that can be "
-                f"read in {len(found)} ways: get the patch as an attachment"
-            )
-        raise UserError(f"{self.where}, line {first}: {what} {problem}")
-
-    def _other_readings(self, old: int, new: int, first: int) -> list[tuple[Body, int]]:
-        """Readings in which lines that look like diff lines are the rest of broken ones."""
-        last = min(first + 2 * (old + new) + 4, len(self.lines))
-        candidates = [
-            at
-            for at in range(first + 1, last)
-            if self.lines[at][:1] in ("+", "-", " ") and wrapped(self.lines[at - 1], self.lines[at])
-        ]
-        found: list[tuple[Body, int]] = []
-        for many in range(1, _MAX_JOINS + 1):
-            for chosen in combinations(candidates, many):
-                body, end, problem = self._read(old, new, first, chosen)
-                if problem is None and not body.old:
-                    found.append((body, end))
-            if found:
-                break
-        return found
-
-    def _read(
-        self, old: int, new: int, first: int, joins: tuple[int, ...]
-    ) -> tuple[Body, int, str | None]:
-        """One reading, and why it does not give what the header promises (None: it does)."""
-        body, at = Body(old, new), first
-        while at < len(self.lines) and not body.complete:
-            line = self.lines[at]
-            if self._boundary(at):
-                break
-            if line.startswith("\\"):
-                body.no_newline()
-            elif at in joins and body.lines:
-                body.join(line)
-            elif not body.take(line):
-                if not body.lines or line[:1] in " +-" or not wrapped(self.lines[at - 1], line):
-                    break
-                body.join(line)
-            at += 1
-        if not body.complete:
-            return body, at, self._short_of(body, at, old, new)
-        while at < len(self.lines) and self._rest_of(body, at):  # its last line was broken
-            body.join(self.lines[at])
-            at += 1
-        if at < len(self.lines) and self.lines[at].startswith("\\"):
-            body.no_newline()
-            at += 1
-        return body, at, self._leftover(at, old, new)
-
-    def _rest_of(self, body: Body, at: int) -> bool:
-        line = self.lines[at]
-        if not line or line[0] in " +-\\" or self._boundary(at) or not body.lines:
-            return False
-        return wrapped(self.lines[at - 1], line) and not re.match(
-            r"(?i)index: |only in |=====", line
+        place = f"{self.where}, line {first}: {what}"
+        if not found:
+            raise UserError(f"{place} {reading.problem}")
+        raise UserError(
+            f"{place} is broken by line wrap in a way that can be read in {len(found)} ways: get "
+            "the patch as an attachment"
         )
-
-    def _boundary(self, at: int) -> bool:
-        line = self.lines[at]
-        return (
-            line.startswith(("@@ -", "diff --git ", "Index: ")) or line in ("-- ", "--")
-            or _begins(self.lines, at)
-        )  # fmt: skip
-
-    def _short_of(self, body: Body, at: int, old: int, new: int) -> str | None:
-        """Missing context at the very end is no matter: it says nothing about the change."""
-        at -= body.tail
-        body.drop_tail()
-        ended = at >= len(self.lines) or self._boundary(at) or not self.lines[at].strip()
-        context = len(body.lines) - max(
-            (n for n, line in enumerate(body.lines, 1) if line[0] in "+-"), default=0
-        )
-        if ended and body.old == body.new and 0 < context + body.old <= _CONTEXT:
-            return None
-        found = f"{old - body.old} old and {new - body.new} new ones"
-        there = "the end" if at >= len(self.lines) else f"{short(self.lines[at])} (line {at + 1})"
-        return f"should have {old} old and {new} new lines; {found} are there before {there}"
-
-    def _leftover(self, at: int, old: int, new: int) -> str | None:
-        line = self.lines[at] if at < len(self.lines) else ""
-        if line[:1] in ("+", "-", " ") and line.strip() and not self._boundary(at):
-            return f"goes on after its {old} old and {new} new lines with {short(line)}"
-        return None

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from lab.errors import LabError, UserError
@@ -27,7 +25,9 @@ from lab.patch.place import (
     places,
     why_not,
 )
-from lab.system.process import run
+from lab.system.git import attempt
+from lab.system.process import first_error
+from lab.system.scratch import open_scratch
 
 
 class Tree(Protocol):
@@ -39,44 +39,6 @@ class Tree(Protocol):
 
     def read(self, path: str) -> str | None:
         """A file's text; None when the tree has no such file."""
-
-
-@dataclass(frozen=True)
-class FolderTree:
-    """A tree as it lies in a folder."""
-
-    path: Path
-
-    @property
-    def name(self) -> str:
-        return str(self.path)
-
-    def read(self, path: str) -> str | None:
-        file = self.path / path
-        if not file.is_file() or file.is_symlink():
-            return None
-        return file.read_bytes().decode(errors="surrogateescape")
-
-
-@dataclass(frozen=True)
-class GitTree:
-    """A tree at a revision: nothing is checked out. ``name`` is for messages."""
-
-    path: Path
-    rev: str
-    name: str = ""
-
-    def read(self, path: str) -> str | None:
-        git = ["git", "-C", str(self.path)]
-        try:
-            run([*git, "cat-file", "-e", f"{self.rev}:{path}"])
-        except LabError:
-            return None
-        with TemporaryDirectory() as scratch:  # by a file: the content is bytes, not text
-            archive = Path(scratch) / "file.tar"
-            run([*git, "archive", "-o", archive, self.rev, "--", path])
-            run(["tar", "-x", "-f", archive, "-C", scratch])
-            return FolderTree(Path(scratch)).read(path)
 
 
 @dataclass(frozen=True)
@@ -231,8 +193,7 @@ def _stripped(path: str | None, folders: int) -> str | None:
 
 def _diff(was: dict[str, str | None], now: dict[str, str | None]) -> str:
     """A unified diff of two sets of files, by git."""
-    with TemporaryDirectory(prefix="lab-patch-") as scratch:
-        base = Path(scratch)
+    with open_scratch("patch") as base:
         for side, files in (("a", was), ("b", now)):
             (base / side).mkdir()
             for path, content in files.items():
@@ -241,11 +202,9 @@ def _diff(was: dict[str, str | None], now: dict[str, str | None]) -> str:
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_bytes(content.encode(errors="surrogateescape"))
         options = ["--no-prefix", "--no-color", "--no-ext-diff", "--no-renames", "--full-index"]
-        out = base / "diff"
-        argv = ["git", "diff", "--no-index", *options, f"--output={out}", "a", "b"]
-        try:  # it exits with 1 when there is a difference
-            run(argv, cwd=base, env={"GIT_DIR": "/nonexistent", "GIT_CONFIG_GLOBAL": "/dev/null"})
-        except LabError:
-            if not out.is_file():
-                raise
-        return out.read_bytes().decode(errors="surrogateescape") if out.is_file() else ""
+        done = attempt(
+            "diff", "--no-index", *options, "a", "b", at=base, env={"GIT_DIR": "/nonexistent"}
+        )
+        if done.returncode > 1:  # 1: there is a difference
+            raise LabError(f"git diff failed: {first_error(done.stderr)}")
+        return done.stdout

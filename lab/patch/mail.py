@@ -16,9 +16,10 @@ from pathlib import Path
 from lab.errors import UserError
 from lab.patch import fit as patchfit
 from lab.patch.diff import FileChange, has_diff, parse
-from lab.patch.fit import Fitted, FolderTree
+from lab.patch.fit import Fitted
 from lab.system.files import write_atomic
 from lab.system.process import run
+from lab.system.tree import Folder
 
 # A line of an mbox between messages: it ends with a time. "From 2.6.26 on" in a text does not.
 _MBOX = re.compile(rb"^From \S+.*\d\d:\d\d(?::\d\d)? .*\d{4}.*$", re.MULTILINE)
@@ -85,7 +86,7 @@ def apply_all(
     patches: Sequence[Patch], tree: Path, fuzz: int = 0, loose: bool = False
 ) -> list[Fitted]:
     """All or nothing, by GNU patch without fuzz: the fitted patches need none."""
-    fitted = fit(patches, FolderTree(tree), fuzz, loose)
+    fitted = fit(patches, Folder(tree), fuzz, loose)
     for one in fitted:
         file = tree / ".lab.patch"
         write_atomic(file, one.text.encode(errors="surrogateescape"))

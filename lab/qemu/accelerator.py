@@ -28,6 +28,7 @@ from lab.qemu.binary import Qemu
 from lab.system.cache import cache_dir, locked
 from lab.system.deadline import Deadline
 from lab.system.files import sha256_of, write_atomic
+from lab.system.machine import processor
 from lab.xen import hypervisor as xen_images
 
 KVM = Path("/dev/kvm")
@@ -174,11 +175,3 @@ def _recall(qemu: Qemu, fresh: bool) -> Proof:
         record = {"proof": asdict(proof), "xen": xen.provenance(), "qemu": qemu.version}
         write_atomic(path, json.dumps(record | {"kernel": platform.release()}, indent=1))
     return proof
-
-
-def processor() -> str:
-    """The processor's model as the kernel names it."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()

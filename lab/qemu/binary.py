@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lab.config.kinds import GUEST_KINDS, GuestKind
 from lab.errors import LabError, UserError
-from lab.system.answers import remembered
+from lab.system.answers import remember
 from lab.system.process import run
 
 OLDEST = (7, 2)
@@ -117,7 +117,7 @@ def ask(path: Path, *words: str) -> str:
     program = program_of(path)
     if path.resolve() == program and program.open("rb").read(2) == b"#!":
         return run_it()  # a script that names no program which could be watched
-    return remembered([*words, str(path)], [path, program], run_it)
+    return remember([*words, str(path)], [path, program], run_it)
 
 
 def program_of(path: Path) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.qemu.binary import ask, program_of
-from lab.system.answers import sha256
+from lab.system.answers import cached_sha256
 
 # The PC BIOS and the option ROMs that load a kernel, plain and by multiboot (Xen).
 FIRMWARE = ("bios-256k.bin", "linuxboot_dma.bin", "multiboot_dma.bin")
@@ -51,5 +51,5 @@ def identify(path: Path) -> Identity:
     for name in (*FIRMWARE, _MODULE):
         found = next((f / name for f in folders if (f / name).is_file()), None)
         if found is not None:
-            parts[name] = sha256(found)
-    return Identity(version, sha256(program), parts)
+            parts[name] = cached_sha256(found)
+    return Identity(version, cached_sha256(program), parts)

@@ -15,7 +15,7 @@ from lab.config.cells import Cell
 from lab.config.deterministic import configure
 from lab.replay.capsule import NAME
 from lab.replay.machine import ReplayableMachine
-from lab.system.process import cores
+from lab.system.machine import cores
 from lab.trial.job import Job
 from lab.trial.trial import run_trial
 from lab.verdict.facts import TrialVerdict

@@ -17,7 +17,7 @@ from lab.run.claims import conclude
 from lab.run.experiment import describe, execute, record_plan
 from lab.supplies.gather import gather_showing
 from lab.system.files import short
-from lab.system.process import cores
+from lab.system.machine import cores
 from lab.trial.job import Job
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict

@@ -9,12 +9,11 @@ from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.evidence.manifest import make_manifest, name_system
 from lab.evidence.run import RunFolder
-from lab.qemu.accelerator import processor
 from lab.report.terminal import Terminal
 from lab.run.outcomes import Outcomes
 from lab.run.schedule import Schedule
 from lab.supplies.gather import Supplies, gather_showing
-from lab.system.process import cores
+from lab.system.machine import cores, processor
 from lab.trial.job import Job
 from lab.verdict.cell import CellVerdict
 

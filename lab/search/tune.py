@@ -15,7 +15,7 @@ from lab.search.halving import Settings
 from lab.search.session import begin
 from lab.search.table import show_outcome, words
 from lab.supplies.gather import gather_showing
-from lab.system.answers import sha256
+from lab.system.answers import cached_sha256
 from lab.system.cache import cache_dir
 from lab.system.files import sha256_of, write_atomic
 
@@ -43,7 +43,7 @@ def _remembered(config: LabConfig, cell: Cell) -> Settings:
     supplies = gather_showing(config, [cell], terminal, [cell.id])
     kernel = supplies.kernels[cell.kernel].kernel
     key = sha256_of(
-        sha256(kernel.image), sha256(supplies.program), cell.guest, cell.args,
+        cached_sha256(kernel.image), cached_sha256(supplies.program), cell.guest, cell.args,
         supplies.accel.name, json.dumps(config.stress.settings, sort_keys=True),
     )  # fmt: skip
     path = cache_dir() / "search" / f"{key[:16]}.json"

@@ -29,11 +29,12 @@ from lab.supplies.feasible import (
     refuse_mixed_widths,
 )
 from lab.supplies.ramdisk import ramdisk
-from lab.system.answers import sha256
+from lab.system.answers import cached_sha256
 from lab.system.cache import cache_dir, require_space
 from lab.system.files import sha256_of, write_atomic
 from lab.xen import hypervisor as xen
 from lab.xen.hypervisor import Xen
+from lab.xen.package import find_package
 
 if TYPE_CHECKING:
     from lab.host.image import Dom0Image
@@ -65,8 +66,8 @@ class Supplies:
         return {
             "qemu": {"path": str(self.qemu.path), "version": self.qemu.version},
             "accelerator": {"name": self.accel.name, "why": self.accel.why},
-            "program": {"path": str(self.program), "sha256": sha256(self.program)},
-            "ramdisk": {"path": str(self.ramdisk), "sha256": sha256(self.ramdisk)},
+            "program": {"path": str(self.program), "sha256": cached_sha256(self.program)},
+            "ramdisk": {"path": str(self.ramdisk), "sha256": cached_sha256(self.ramdisk)},
             "kernels": {
                 name: {
                     "version": bootable.image.version,
@@ -164,7 +165,7 @@ def _kernel(config: LabConfig, name: str, report: Report) -> Bootable:
 def _image(config: LabConfig, report: Report) -> Dom0Image:
     from lab.host.image import build_image
 
-    made = build_image(lambda state: report("dom0 image", state), xen.package_name(config.xen))
+    made = build_image(lambda state: report("dom0 image", state), find_package(config.xen))
     report("dom0 image", "ready")
     return made
 

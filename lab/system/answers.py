@@ -1,4 +1,4 @@
-"""Answers that are dear to get and stay true until a file changes: apt's, hashes, versions.
+"""Answers that take long to get and stay true until a file changes: apt's, hashes, versions.
 
 Each is kept in the cache with the stamps of the files that it depends on, and is asked for anew
 as soon as one of them differs. Evidence is never checked by a remembered hash.
@@ -23,7 +23,7 @@ Stamp = list[list[str | int]]
 _SETTLED_NS = 2_000_000_000
 
 
-def remembered(what: Sequence[str], depends: Iterable[Path | str], ask: Callable[[], str]) -> str:
+def remember(what: Sequence[str], depends: Iterable[Path | str], ask: Callable[[], str]) -> str:
     """The answer of ``ask`` to ``what``, as long as the files and folders in ``depends`` stay.
 
     A folder stands for everything below it, and a file that is not there for its absence.
@@ -54,7 +54,7 @@ def stamp(path: str) -> Stamp:
     """What a change of a file, or of anything below a folder, would alter; [] when absent.
 
     For each file: its name, inode, size, and the times of its last change in nanoseconds. The
-    second time (ctime) can not be set back by a program that restores the first (mtime).
+    second time (ctime) cannot be set back by a program that restores the first (mtime).
     """
     found: Stamp = []
     waiting = [Path(path)]
@@ -74,7 +74,7 @@ def _newest(found: Stamp) -> int:
     return max((int(time_ns) for one in found for time_ns in one[3:]), default=0)
 
 
-def sha256(path: Path) -> str:
+def cached_sha256(path: Path) -> str:
     """A file's SHA-256, computed once for each state of the file."""
     whole = str(path.absolute())
-    return remembered(["sha256", whole], [whole], lambda: files.sha256(path))
+    return remember(["sha256", whole], [whole], lambda: files.sha256(path))

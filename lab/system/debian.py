@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError, UserError
-from lab.system.answers import remembered
+from lab.system.answers import remember
 from lab.system.cache import building, cache_dir, locked
 from lab.system.files import sha256, write_atomic
 from lab.system.process import run
@@ -76,7 +76,7 @@ def _ask(question: str, name: str) -> str:
     program = shutil.which("apt-cache") or "apt-cache"
     settings = os.environ.get("APT_CONFIG", "")
     depends = [program, *_APT_STATE, *([settings] if settings else [])]
-    return remembered([*words, program, settings], depends, lambda: run(words, env={"LC_ALL": "C"}))
+    return remember([*words, program, settings], depends, lambda: run(words, env={"LC_ALL": "C"}))
 
 
 def download(name: str) -> Package:

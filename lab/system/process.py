@@ -23,11 +23,6 @@ def first_error(output: str) -> str:
     return lines[-1][:300] if lines else "no output"
 
 
-def cores() -> int:
-    """Processors that this process and its children may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def run(
     argv: Sequence[str | Path],
     *,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lab.config.kinds import GuestKind
 from lab.config.lab import LabConfig
-from lab.errors import LabError
 from lab.host.plan import DOM0_MIB
-from lab.system.process import cores
+from lab.system.machine import available_mib, cores
 
 _XEN_MIB = 64  # besides dom0; seen: 1057 of 3071 MiB are not free
 _PER_GUEST_MIB = 32
@@ -46,16 +43,3 @@ def machines_at_once(config: LabConfig, beside_host: bool) -> int:
     free = available_mib() - (config.host.memory_mib if beside_host else 0)
     fitting = free // (config.guests.memory_mib + _QEMU_MIB) + beside_host
     return max(1, min(cores(), fitting))
-
-
-def available_mib() -> int:
-    """Memory that new processes can have."""
-    return mem_available(Path("/proc/meminfo").read_text())
-
-
-def mem_available(meminfo: str) -> int:
-    """MemAvailable of /proc/meminfo, in MiB; LabError when it does not say."""
-    for line in meminfo.splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) >> 10
-    raise LabError("/proc/meminfo has no MemAvailable line")

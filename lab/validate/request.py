@@ -17,7 +17,7 @@ from lab.errors import UserError
 from lab.evidence.run import RunFolder
 from lab.kernel.source import RevisionSource, TreeSource
 from lab.patch import mail as patchmail
-from lab.patch.fit import Fitted, FolderTree, GitTree, Tree
+from lab.patch.fit import Fitted
 from lab.system.files import sha256_of, write_atomic
 from lab.validate.decision import in_question
 
@@ -84,12 +84,7 @@ def fitted(request: Request) -> list[Fitted]:
     patches = patchmail.read(request.patch)
     if request.tree is None:  # for Xen: fitted when its source is there
         return []
-    source = _source(request)
-    if isinstance(source, RevisionSource):
-        tree: Tree = GitTree(source.repository, source.commit, f"{source.origin} at {request.rev}")
-    else:
-        tree = FolderTree(source.path)
-    return patchmail.fit(patches, tree, request.fuzz, request.loose)
+    return patchmail.fit(patches, _source(request), request.fuzz, request.loose)
 
 
 def _source(request: Request) -> RevisionSource | TreeSource:

@@ -12,9 +12,10 @@ from typing import Any
 from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
 from lab.system import debian
-from lab.system.answers import sha256
+from lab.system.answers import cached_sha256
 from lab.system.cache import cache_dir
 from lab.system.files import sha256_of, write_atomic
+from lab.xen.package import find_package
 
 Report = Callable[[str], None]
 _GZIP = b"\x1f\x8b"
@@ -36,20 +37,7 @@ class Xen:
 
     def provenance(self) -> dict[str, Any]:
         known = {"package": self.package, "version": self.version, "args": self.args}
-        return {**known, **self.facts, "sha256": sha256(self.image)}
-
-
-def package_name(config: XenConfig) -> str:
-    """The configured package, or the one that Debian's own Xen system depends on."""
-    if config.package != "auto":
-        return config.package
-    for name in debian.depends("xen-system-amd64"):
-        if name.startswith("xen-hypervisor-"):
-            return name
-    raise UserError(
-        "lab.yaml: xen.package: apt has no xen-system-amd64 to tell today's hypervisor; "
-        "run `apt-get update`, or name a package such as xen-hypervisor-4.17-amd64"
-    )
+        return {**known, **self.facts, "sha256": cached_sha256(self.image)}
 
 
 def resolve(config: XenConfig, report: Report = lambda _state: None) -> Xen:
@@ -57,11 +45,11 @@ def resolve(config: XenConfig, report: Report = lambda _state: None) -> Xen:
     if config.file is not None:
         return _from_file(config.file, config.args)
     if config.built:
-        from lab.xen.build import build
+        from lab.xen.build import build  # with the reader of patches: few runs need it
 
         image, version, facts = build(config, report)
         return Xen(image, str(facts["package"]), version, config.args, facts)
-    package = debian.download(package_name(config))
+    package = debian.download(find_package(config))
     boot = debian.unpack(package) / "boot"
     packed = sorted(boot.glob("xen-*-amd64.gz"))
     if not packed:

@@ -325,9 +325,9 @@ def test_bad_questions_are_refused(tmp_path: Path, story: tuple[Path, list[str]]
         between(tree, commits[0], commits[3], True)
     with pytest.raises(UserError, match="same commit"):
         between(tree, commits[0], commits[0], False)
-    with pytest.raises(UserError, match="is no commit"):
+    with pytest.raises(UserError, match="is not a commit"):
         resolve(tree, "v9.9")
-    with pytest.raises(UserError, match="is no git repository"):
+    with pytest.raises(UserError, match="is not a git repository"):
         top_of(tmp_path)
     (tmp_path / "none").mkdir()
     with pytest.raises(UserError, match="no bisect's folder"):

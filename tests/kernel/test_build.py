@@ -268,5 +268,5 @@ def test_another_source_is_another_kernel(tree: Path) -> None:
 
 
 def test_a_folder_that_is_no_kernel_tree(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no Linux source tree"):
+    with pytest.raises(UserError, match="not a Linux source tree"):
         TreeSource(tmp_path)

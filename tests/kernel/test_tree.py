@@ -87,7 +87,7 @@ def test_what_is_not_there_is_said(tree: Path, tmp_path: Path) -> None:
         tree_kernel("k", tree, None, [], print, compiler="gcc-2.95")
     bare = tmp_path / "plain"
     bare.mkdir()
-    with pytest.raises(UserError, match=r"is no git repository, so it has no revision 'v4.1'"):
+    with pytest.raises(UserError, match=r"is not a git repository, so it has no revision 'v4.1'"):
         source(str(bare), "v4.1")
     with pytest.raises(UserError, match=r"git knows no commit '--upload-pack=x' there"):
         source(str(tree), "--upload-pack=x")

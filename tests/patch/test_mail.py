@@ -13,7 +13,7 @@ import pytest
 
 from lab.errors import UserError
 from lab.patch import mail as patchmail
-from lab.patch.fit import FolderTree, GitTree
+from lab.system.tree import Commit, Folder
 
 HERE = Path(__file__).parents[1] / "patches"
 SEED = HERE / "xen-devel-cr0-ts.txt"
@@ -139,7 +139,7 @@ def test_the_seed_mail_is_taken_as_it_is(seed_tree: Path) -> None:
 
 
 def test_the_fitted_seed_applies_strictly_by_git(seed_tree: Path, tmp_path: Path) -> None:
-    fitted = patchmail.fit(patchmail.read(SEED), FolderTree(seed_tree))
+    fitted = patchmail.fit(patchmail.read(SEED), Folder(seed_tree))
     strict = given(tmp_path, fitted[0].text, "strict.patch")
     git("apply", "--check", str(strict), cwd=seed_tree)
 
@@ -156,12 +156,12 @@ def test_an_older_tree_needs_fuzz_and_the_refusal_says_so(seed_tree: Path) -> No
     older(seed_tree)
     patches = patchmail.read(SEED)
     with pytest.raises(UserError) as caught:
-        patchmail.fit(patches, FolderTree(seed_tree))
+        patchmail.fit(patches, Folder(seed_tree))
     message = str(caught.value)
     assert f"hunk 2 of {TRAPS} does not apply" in message
     assert "wants '/* Avoid __kernel_fpu_begin() right after __thread_fpu_begin() */'" in message
     assert "is '__thread_fpu_begin(tsk);'; --fuzz 1 would overlook that" in message
-    (fitted,) = patchmail.fit(patches, FolderTree(seed_tree), fuzz=1)
+    (fitted,) = patchmail.fit(patches, Folder(seed_tree), fuzz=1)
     assert any("by fuzz, '__thread_fpu_begin(tsk);' is taken for" in n for n in fitted.notes)
     assert any("-68 from where it says" in note for note in fitted.notes)
     assert "\n \t__thread_fpu_begin(tsk);\n" in fitted.text
@@ -328,10 +328,10 @@ def test_a_series_file(tmp_path: Path, commits: Path) -> None:
 
 def test_a_revision_without_a_checkout(tmp_path: Path, commits: Path) -> None:
     patches = patchmail.read(given(tmp_path, diff()))
-    (fitted,) = patchmail.fit(patches, GitTree(commits, "HEAD~2"))
+    (fitted,) = patchmail.fit(patches, Commit(commits, "HEAD~2", "linux"))
     assert "+\t\trelease(thing);" in fitted.text
     with pytest.raises(UserError, match=r"hunk 1 of lib/thing\.c is in the tree already"):
-        patchmail.fit(patches, GitTree(commits, "HEAD"))
+        patchmail.fit(patches, Commit(commits, "HEAD", "linux"))
 
 
 # What mail programs do to lines
@@ -450,7 +450,7 @@ def change(old: str, new: str) -> Callable[[], str]:
         (change("+\tif (thing)\n", "+\tif (thing)\n+\tif (thing)\n"),
          ["hunk 2 of lib/thing.c should have 7 old and 8 new lines; 6 old"]),
         (change("@@ -", "@@ x-"), ["no hunk follows the name of b/lib/thing.c"]),
-        (change("@@ -10", "@@ -10,9,9"), ["is no hunk header"]),
+        (change("@@ -10", "@@ -10,9,9"), ["is not a hunk header"]),
         (change("b/lib/thing.c", "b/../../etc/passwd"), ["leads out of the tree"]),
         (change("a/lib/thing.c", "a/lib/other.c"), ["there is no file lib/other.c in"]),
         (change("release(thing)", "drop(thing)"),

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.system import answers as remember
+from lab.system import answers
 
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(remember, "_SETTLED_NS", -(10**12))  # not waiting for files to settle
+    monkeypatch.setattr(answers, "_SETTLED_NS", -(10**12))  # not waiting for files to settle
 
 
 class Oracle:
@@ -25,14 +25,14 @@ def test_an_answer_stays_while_its_files_stay(tmp_path: Path) -> None:
     file = tmp_path / "lists"
     file.write_text("one")
     ask = Oracle()
-    answers = {remember.remembered(["policy", "x"], [file], ask) for _ in range(3)}
-    assert answers == {"answer 1"}
+    found = {answers.remember(["policy", "x"], [file], ask) for _ in range(3)}
+    assert found == {"answer 1"}
 
 
 def test_another_question_has_another_answer() -> None:
     ask = Oracle()
-    assert remember.remembered(["policy", "x"], [], ask) == "answer 1"
-    assert remember.remembered(["policy", "y"], [], ask) == "answer 2"
+    assert answers.remember(["policy", "x"], [], ask) == "answer 1"
+    assert answers.remember(["policy", "y"], [], ask) == "answer 2"
 
 
 @pytest.mark.parametrize("change", ["content", "kept times", "replaced", "removed", "below"])
@@ -42,7 +42,7 @@ def test_a_change_is_seen(tmp_path: Path, change: str) -> None:
     file = folder / "deep" / "packages"
     file.write_text("one")
     ask = Oracle()
-    remember.remembered(["q"], [folder], ask)
+    answers.remember(["q"], [folder], ask)
     old = file.stat()
     if change == "content":
         file.write_text("two, longer")
@@ -58,27 +58,27 @@ def test_a_change_is_seen(tmp_path: Path, change: str) -> None:
         file.unlink()
     else:
         (folder / "deep" / "new").touch()
-    assert remember.remembered(["q"], [folder], ask) == "answer 2"
+    assert answers.remember(["q"], [folder], ask) == "answer 2"
 
 
 def test_absence_is_a_state(tmp_path: Path) -> None:
     file = tmp_path / "absent"
     ask = Oracle()
-    assert remember.remembered(["q"], [file], ask) == "answer 1"
-    assert remember.remembered(["q"], [file], ask) == "answer 1"
+    assert answers.remember(["q"], [file], ask) == "answer 1"
+    assert answers.remember(["q"], [file], ask) == "answer 1"
     file.touch()
-    assert remember.remembered(["q"], [file], ask) == "answer 2"
+    assert answers.remember(["q"], [file], ask) == "answer 2"
 
 
 def test_a_file_changed_a_moment_ago_is_not_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remember, "_SETTLED_NS", 2_000_000_000)
+    monkeypatch.setattr(answers, "_SETTLED_NS", 2_000_000_000)
     file = tmp_path / "fresh"
     file.touch()
     ask = Oracle()
-    remember.remembered(["q"], [file], ask)
-    assert remember.remembered(["q"], [file], ask) == "answer 2"
+    answers.remember(["q"], [file], ask)
+    assert answers.remember(["q"], [file], ask) == "answer 2"
 
 
 def test_a_change_while_asking_is_not_missed(tmp_path: Path) -> None:
@@ -86,12 +86,12 @@ def test_a_change_while_asking_is_not_missed(tmp_path: Path) -> None:
     file.write_text("one")
 
     def ask() -> str:
-        told = file.read_text()
+        said = file.read_text()
         file.write_text("two, longer")
-        return told
+        return said
 
-    assert remember.remembered(["q"], [file], ask) == "one"
-    assert remember.remembered(["q"], [file], ask) == "two, longer"
+    assert answers.remember(["q"], [file], ask) == "one"
+    assert answers.remember(["q"], [file], ask) == "two, longer"
 
 
 def test_a_failure_and_a_broken_record_are_asked_again(tmp_path: Path) -> None:
@@ -99,18 +99,18 @@ def test_a_failure_and_a_broken_record_are_asked_again(tmp_path: Path) -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        remember.remembered(["q"], [], fail)
+        answers.remember(["q"], [], fail)
     ask = Oracle()
-    remember.remembered(["q"], [], ask)
+    answers.remember(["q"], [], ask)
     for record in (tmp_path / "cache" / "answers").iterdir():
         record.write_text("{")
-    assert remember.remembered(["q"], [], ask) == "answer 2"
+    assert answers.remember(["q"], [], ask) == "answer 2"
 
 
 def test_hashes_are_of_what_the_file_holds_now(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("a")
-    first = remember.sha256(file)
-    assert remember.sha256(file) == first
+    first = answers.cached_sha256(file)
+    assert answers.cached_sha256(file) == first
     file.write_text("bb")
-    assert remember.sha256(file) != first
+    assert answers.cached_sha256(file) != first

@@ -19,6 +19,7 @@ from lab.system import debian
 from lab.system.files import PROJECT
 from lab.xen import build as xenbuild
 from lab.xen import hypervisor as xen
+from lab.xen.source import find_source
 
 HERE = Path("/somewhere/lab.yaml")
 TWO = PROJECT / "plans" / "two-fixes.yaml"
@@ -199,12 +200,23 @@ def test_a_tree_is_built_with_patches_and_cached(tmp_path: Path, tree: Path) -> 
     assert not (tree / "xen" / ".config").exists()
 
 
+def test_what_a_build_in_the_tree_left_is_not_taken(tmp_path: Path, tree: Path) -> None:
+    (tree / "xen" / "include" / "xen").mkdir(parents=True)
+    for name in ("include/xen/compile.h", ".config", "xen", "arch/x86/traps.o"):
+        (tree / "xen" / name).write_text("stale")
+    source, kind = find_source(XenConfig(tree=tree), say)
+    source.bring(tmp_path / "copy", tmp_path / "state")
+    files = [path.name for path in (tmp_path / "copy").rglob("*") if path.is_file()]
+    assert sorted(files) == ["Makefile", "Makefile", "traps.c"]
+    assert kind == "tree"
+
+
 def test_a_revision_is_built_as_committed(tree: Path) -> None:
     (tree / "xen" / "arch" / "x86" / "traps.c").write_text("changed\nfine\n")
     image, _, facts = xenbuild.build(XenConfig(tree=tree, rev="HEAD"), say)
     assert image.read_text() == "one\nfine\nthree\n"
     assert len(facts["source_commit"]) == 40
-    with pytest.raises(UserError, match=r"xen\.rev: 'v9' is no revision of"):
+    with pytest.raises(UserError, match=r"xen\.rev: 'v9' is not a revision of"):
         xenbuild.build(XenConfig(tree=tree, rev="v9"), say)
 
 
@@ -214,7 +226,7 @@ def test_what_does_not_build_or_fit_is_told(tmp_path: Path, tree: Path, cache: P
     twice = [patch(tmp_path, "finer"), patch(tmp_path, "finest")]
     with pytest.raises(UserError, match=r"finest\.patch: hunk 1 of xen/arch/x86/traps\.c does not"):
         xenbuild.build(XenConfig(tree=tree, patches=twice), say)
-    with pytest.raises(UserError, match="is no Xen source tree"):
+    with pytest.raises(UserError, match="is not a Xen source tree"):
         xenbuild.build(XenConfig(tree=tmp_path), say)
     assert not [p for p in (cache / "xen").iterdir() if p.is_dir() and not p.name.startswith(".")]
 

@@ -1,0 +1,40 @@
+"""The machine at hand: its processors and its memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from lab.errors import LabError
+
+
+def cores() -> int:
+    """Processors that this process and its children may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def processor() -> str:
+    """The processor's model as the kernel names it."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def memory_mib() -> int:
+    """All memory that the kernel manages, in MiB."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def available_mib() -> int:
+    """Memory that new processes can have, in MiB."""
+    return read_available(Path("/proc/meminfo").read_text())
+
+
+def read_available(meminfo: str) -> int:
+    """MemAvailable of /proc/meminfo, in MiB; LabError when it does not say."""
+    for line in meminfo.splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) >> 10
+    raise LabError("/proc/meminfo has no MemAvailable line")
