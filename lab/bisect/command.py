@@ -25,6 +25,7 @@ from lab.exitcodes import GIT_ABORT, GIT_SKIP, Exit
 from lab.report.terminal import Terminal
 from lab.run import host
 from lab.run.experiment import run_experiment
+from lab.supplies.feasible import check_input
 from lab.system.files import short
 from lab.verdict.cell import CellVerdict
 
@@ -48,6 +49,7 @@ class Asked:
 def bisect(asked: Asked, config: LabConfig, text: str, keep_host: bool, repeat: str) -> int:
     """`lab bisect`: a new one. ``text`` is the configuration as it was given."""
     kind = Kind.parse(asked.cell, config, asked.args)
+    check_input(config, [kind.guest])
     folder, order = _prepare(asked, repeat)
     folder.write_text("lab.yaml", text)
     folder.write("config.json", config.model_dump(mode="json"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from lab.config.hostkey import check_host_key
 from lab.config.model import Model
 
 
@@ -37,6 +38,13 @@ class HostConfig(Model):
     host_key: str | None = Field(
         None, description="real: the host's public key, 'ssh-ed25519 AAAA...'; it is pinned."
     )
+
+    @field_validator("host_key")
+    @classmethod
+    def _public_key(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_host_key(value)
+        return value
 
     @model_validator(mode="after")
     def _real_needs_address(self) -> HostConfig:

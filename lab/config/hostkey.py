@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 
-from lab.errors import UserError
-
 # Those that paramiko can verify, from newest to oldest (RFC 8709, RFC 5656, RFC 4253).
 KEY_TYPES = (
     "ssh-ed25519",
@@ -18,10 +16,10 @@ _LENGTH = 4  # bytes, before each part of a key
 
 
 def check_host_key(text: str) -> None:
-    """UserError, a sentence, unless ``text`` is an ssh public key; a comment may follow it."""
+    """ValueError, a sentence, unless ``text`` is an ssh public key; a comment may follow it."""
     problem = _find_problem(text)
     if problem:
-        raise UserError(f"host.host_key: {problem}; {_REMEDY}")
+        raise ValueError(f"{problem}; {_REMEDY}")
 
 
 def _find_problem(text: str) -> str:

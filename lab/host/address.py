@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.config.host import HostConfig
-from lab.config.hostkey import check_host_key
 from lab.errors import UserError
 
 _DEFAULT_IDENTITY = Path("~/.ssh/id_ed25519")
@@ -27,11 +26,10 @@ class Address:
 def find_address(config: HostConfig) -> Address:
     """The real host of ``host:`` in lab.yaml.
 
-    UserError when its key is malformed, or the private key for it is missing or cannot be used.
+    UserError when the private key for it is missing or cannot be used.
     """
     assert config.address is not None
     assert config.host_key is not None
-    check_host_key(config.host_key)
     identity = (config.identity or _DEFAULT_IDENTITY).expanduser()
     check_identity(identity)
     return Address(config.address, config.port, config.user, identity, config.host_key)

@@ -1,14 +1,19 @@
-"""Which cells cannot be run here, and why: by machine, kernel and configuration. Pure."""
+"""Which cells cannot be run here, and why: by machine, kernel and configuration."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from lab.config.cells import Cell
 from lab.config.deterministic import impossible
 from lab.config.lab import LabConfig
 from lab.errors import UserError
+from lab.host.address import find_address
+from lab.host.plan import PER_GUEST_MIB, find_room
 from lab.kernel.resolve import Bootable
 from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu
+from lab.system.machine import memory_mib
 
 
 def find_impossible_kinds(
@@ -73,3 +78,32 @@ def refuse_mixed_widths(config: LabConfig, found: dict[str, Bootable]) -> None:
                 f"kernels.{name}: is a 32-bit kernel, which cannot run the 64-bit stress program: "
                 "set stress.arch to 32"
             )
+
+
+def check_input(config: LabConfig, guests: Iterable[str]) -> None:
+    """UserError for what is known to be wrong before anything is downloaded, built or written."""
+    kinds = set(guests)
+    on_host = kinds & {"pv", "pvh", "hvm"}
+    if on_host and config.host.kind == "real":
+        find_address(config.host)
+    elif on_host:
+        _check_room(config)
+    if kinds - on_host:
+        _check_memory(config)
+
+
+def _check_room(config: LabConfig) -> None:
+    room = find_room(config.host.memory_mib) - PER_GUEST_MIB
+    if config.guests.memory_mib > room:
+        raise UserError(
+            f"guests.memory_mib: {config.guests.memory_mib} MiB do not fit into the nested host, "
+            f"whose host.memory_mib of {config.host.memory_mib} leaves a guest {max(0, room)}"
+        )
+
+
+def _check_memory(config: LabConfig) -> None:
+    if config.guests.memory_mib > memory_mib():
+        raise UserError(
+            f"guests.memory_mib: {config.guests.memory_mib} MiB are more than this machine has "
+            f"({memory_mib()} MiB)"
+        )

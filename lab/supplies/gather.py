@@ -21,6 +21,7 @@ from lab.qemu.binary import Qemu
 from lab.report.terminal import Terminal
 from lab.supplies import program as stress
 from lab.supplies.feasible import (
+    check_input,
     find_impossible_kernels,
     find_impossible_kinds,
     find_not_deterministic,
@@ -87,13 +88,12 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
 
     ``exact``: ids that the user asked for by name; for them, impossible is a UserError.
     """
+    check_input(config, (cell.guest for cell in cells))
     require_space(cache_dir(), _RESULTS_MIB, "a run")
     binary = choice.choose(config.host.accelerator, lambda state: report("QEMU", state))
     accel = accelerator.decide(binary, config.host.accelerator)
-    impossible = find_impossible_kinds(config, cells, binary, accel) | find_not_deterministic(
-        config, cells
-    )
-    impossible |= find_not_supplied(config, cells)
+    impossible = find_impossible_kinds(config, cells, binary, accel)
+    impossible |= find_not_deterministic(config, cells) | find_not_supplied(config, cells)
     names = list(dict.fromkeys(cell.kernel for cell in cells if cell.id not in impossible))
     for name in names:
         report(f"kernel {name}", "finding")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from lab.config.kinds import GuestKind
 from lab.config.lab import LabConfig
-from lab.host.plan import DOM0_MIB
+from lab.host.plan import PER_GUEST_MIB, find_room
 from lab.system.machine import available_mib, cores
 
-_XEN_MIB = 64  # besides dom0; seen: 1057 of 3071 MiB are not free
-_PER_GUEST_MIB = 32
 _QEMU_MIB = 128  # of a QEMU, besides its guest's memory; seen: 60 to 110
 
 
@@ -20,8 +18,7 @@ def guests_at_once(config: LabConfig) -> int:
     host = config.host
     if host.kind == "real":
         return host.guests_at_once
-    room = host.memory_mib - DOM0_MIB - _XEN_MIB
-    fitting = room // (config.guests.memory_mib + _PER_GUEST_MIB)
+    fitting = find_room(host.memory_mib) // (config.guests.memory_mib + PER_GUEST_MIB)
     return max(1, min(host.guests_at_once, host.vcpus, fitting))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from lab.config.lab import LabConfig
 from lab.errors import UserError
 from lab.evidence.run import RunFolder
+from lab.supplies.feasible import check_input
 from lab.validate.course import FILE, run_rounds
 from lab.validate.request import Request, Subject, fitted, names_of, subject_of
 
@@ -14,6 +15,7 @@ from lab.validate.request import Request, Subject, fitted, names_of, subject_of
 def validate(config: LabConfig, path: Path, request: Request, repeat: str) -> int:
     """The whole command; returns its exit code."""
     names = names_of(request, config)
+    check_input(config, [before.partition("-")[0] for _, before, _ in names])
     patches = fitted(request)
     folder = RunFolder.create()
     subject = subject_of(config, request, names, patches, folder)

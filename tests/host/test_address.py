@@ -37,11 +37,6 @@ def test_the_users_own_key_is_the_default(tmp_path: Path, monkeypatch: pytest.Mo
         find_address(config(None))
 
 
-def test_a_malformed_host_key_is_refused(identity: Path) -> None:
-    with pytest.raises(UserError, match=r"host\.host_key: .*cut off"):
-        find_address(config(identity, KEY[:40]))
-
-
 def test_a_public_key_is_not_a_private_one(identity: Path) -> None:
     with pytest.raises(UserError, match=f"did you mean {identity}"):
         find_address(config(identity.with_suffix(".pub")))
