@@ -36,7 +36,7 @@ CURRENT = (
 PER_CPU = ("__per_cpu_offset",)  # absent without SMP
 INIT_TASK = ("init_task",)
 
-# The stress program's (repro/registers.c).
+# The stress program's (repro/registers.c, check.c).
 START = ("_start",)
 LOAD = ("registers_load",)
 STORE = ("registers_store",)

@@ -20,6 +20,7 @@ from lab.system.files import PROJECT
 from lab.xen import build as xenbuild
 from lab.xen import hypervisor as xen
 from lab.xen.source import find_source
+from tests.config.test_hostkey import ED25519
 
 HERE = Path("/somewhere/lab.yaml")
 TWO = PROJECT / "plans" / "two-fixes.yaml"
@@ -79,7 +80,8 @@ def test_a_variation_brings_its_xen_to_a_cell() -> None:
         ("xens: {a: {file: x}}\nvariations: {v: {xen: a}}\n"
          "matrix: {guests: [native], variations: [v]}", "a native cell has no Xen"),
         ("xens: {a: {file: x}}\nvariations: {v: {xen: a}}\nmatrix: {guests: [pv], variations: [v]}"
-         "\nhost: {kind: real, address: a, host_key: k}", "does not change the Xen of a real host"),
+         f"\nhost: {{kind: real, address: a, host_key: ssh-ed25519 {ED25519}}}",
+         "does not change the Xen of a real host"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(text: str, words: str) -> None:
