@@ -41,5 +41,5 @@ lint: setup-dev
 
 clean:
 	$(MAKE) --no-print-directory -s -C repro clean
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 	find lab playbooks tests -name __pycache__ -type d -prune -exec rm -rf {} +

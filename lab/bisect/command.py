@@ -46,11 +46,13 @@ class Asked:
     compiler: str = "gcc"
 
 
-def bisect(asked: Asked, config: LabConfig, text: str, keep_host: bool, repeat: str) -> int:
+def bisect(
+    asked: Asked, config: LabConfig, text: str, results: Path, keep_host: bool, repeat: str
+) -> int:
     """`lab bisect`: a new one. ``text`` is the configuration as it was given."""
     kind = Kind.parse(asked.cell, config, asked.args)
     check_input(config, [kind.guest])
-    folder, order = _prepare(asked, repeat)
+    folder, order = _prepare(asked, results, repeat)
     folder.write_text("lab.yaml", text)
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("manifest.json", {"format": FORMAT, "lab": __version__, "command": repeat,
@@ -59,7 +61,7 @@ def bisect(asked: Asked, config: LabConfig, text: str, keep_host: bool, repeat: 
     return _go(order, Journal(folder), config, kind, keep_host)
 
 
-def _prepare(asked: Asked, repeat: str) -> tuple[RunFolder, Order]:
+def _prepare(asked: Asked, results: Path, repeat: str) -> tuple[RunFolder, Order]:
     """The run's folder with git's clone in it; what the user got wrong is said before it."""
     if bisectseries.is_series(asked.tree):
         tree = asked.tree.resolve()
@@ -67,14 +69,14 @@ def _prepare(asked: Asked, repeat: str) -> tuple[RunFolder, Order]:
         good, bad = bisectseries.ends(series, asked.good, asked.bad, asked.find_fix)
         if asked.paths:
             raise UserError("--path needs a git tree: a folder of kernels has no paths")
-        folder = RunFolder.create()
+        folder = RunFolder.create(results)
         _, commits = bisectseries.history(series, folder.path / _REPO)
         question = Question(commits[good], commits[bad], asked.find_fix)
         return folder, _order(asked, tree, question, True, repeat)
     tree = bisectgit.top_of(asked.tree)
     ends = [bisectgit.resolve(tree, rev) for rev in (asked.good, asked.bad)]
     bisectgit.between(tree, ends[0], ends[1], asked.find_fix)
-    folder = RunFolder.create()
+    folder = RunFolder.create(results)
     BisectRepo.clone(tree, folder.path / _REPO)
     question = Question(ends[0], ends[1], asked.find_fix, asked.paths)
     return folder, _order(asked, tree, question, False, repeat)
@@ -98,14 +100,21 @@ def resume(path: Path, keep_host: bool) -> int:
 
 
 def step(
-    tree: Path, cell: str, find_fix: bool, config: LabConfig, args: str, compiler: str, repeat: str
+    tree: Path,
+    cell: str,
+    find_fix: bool,
+    config: LabConfig,
+    args: str,
+    compiler: str,
+    results: Path,
+    repeat: str,
 ) -> int:
     """`lab bisect-step`: the commit that `git bisect` has in hand; git's exit code for it."""
     terminal = Terminal()
     top = bisectgit.top_of(tree)
     commit = bisectgit.under_test(top)
     kind = Kind.parse(cell, config, args)
-    folder = RunFolder.create()
+    folder = RunFolder.create(results)
     kernels = TreeKernels(top, commit, BuildSettings(compiler))
     try:
         kernel = kernels.kernel(commit, terminal.say)

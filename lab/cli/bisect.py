@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.options import DEFAULT, ConfigOption, KeepHostOption, repeat
+from lab.cli.options import DEFAULT, ConfigOption, KeepHostOption, ResultsOption, repeat
 from lab.exitcodes import GIT_ABORT, GIT_SKIP
 
 STEP = "bisect-step"
@@ -42,6 +42,7 @@ def bisect(
         Path | None, typer.Option(help="Go on with a bisect that was cut off, by its folder.")
     ] = None,
     keep_host: KeepHostOption = False,
+    results: ResultsOption = None,
 ) -> None:
     """Find the commit that brought it in.
 
@@ -52,6 +53,7 @@ def bisect(
     from lab.bisect import command as bisectsession
     from lab.config.load import load
     from lab.errors import UserError
+    from lab.evidence.results import place_results
 
     if resume is not None:
         if tree or good or bad or path or find_fix:
@@ -63,7 +65,9 @@ def bisect(
         tree, good, bad, find_fix, cell, tuple(path or ()), args, compiler
     )  # fmt: skip
     text = config.read_text() if config.is_file() else ""
-    raise typer.Exit(bisectsession.bisect(asked, load(config), text, keep_host, repeat()))
+    loaded = load(config)
+    place = place_results(results, loaded.results)
+    raise typer.Exit(bisectsession.bisect(asked, loaded, text, place, keep_host, repeat()))
 
 
 def bisect_step(
@@ -75,6 +79,7 @@ def bisect_step(
     args: ArgsOption = "",
     compiler: CompilerOption = "gcc",
     config: ConfigOption = DEFAULT,
+    results: ResultsOption = None,
 ) -> None:
     """One step for `git bisect run`.
 
@@ -84,8 +89,11 @@ def bisect_step(
     """
     from lab.bisect import command as bisectsession
     from lab.config.load import load
+    from lab.evidence.results import place_results
 
-    found = bisectsession.step(tree, cell, find_fix, load(config), args, compiler, repeat())
+    loaded = load(config)
+    place = place_results(results, loaded.results)
+    found = bisectsession.step(tree, cell, find_fix, loaded, args, compiler, place, repeat())
     raise typer.Exit(found)
 
 

@@ -14,6 +14,10 @@ ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configur
 KeepHostOption = Annotated[
     bool, typer.Option("--keep-host", help="Leave the Xen host running afterwards.")
 ]
+ResultsOption = Annotated[
+    Path | None,
+    typer.Option(help="Where the run's folder is made, instead of ./results."),
+]
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder.")]
 
 

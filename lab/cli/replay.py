@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.options import DEFAULT, ConfigOption
+from lab.cli.options import DEFAULT, ConfigOption, ResultsOption
 
 CapsuleArgument = Annotated[
     Path, typer.Argument(help="A capsule, or a run's folder that holds one.")
@@ -33,15 +33,19 @@ def capsule(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file; by default CELL.capsule here.")
     ] = None,
+    results: ResultsOption = None,
 ) -> None:
     """Keep a failure as one file.
 
     Searches for a deterministic boot in which a cell corrupts.
     """
     from lab.config.load import load
+    from lab.evidence.results import place_results
     from lab.replay import command as replaysession
 
-    raise typer.Exit(replaysession.capsule(load(config), cell, seeds, _shifts(shifts), output))
+    loaded = load(config)
+    place = place_results(results, loaded.results)
+    raise typer.Exit(replaysession.capsule(loaded, cell, seeds, _shifts(shifts), place, output))
 
 
 def replay(

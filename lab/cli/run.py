@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.options import DEFAULT, ConfigOption, KeepHostOption, RunArgument, repeat
+from lab.cli.options import (
+    DEFAULT,
+    ConfigOption,
+    KeepHostOption,
+    ResultsOption,
+    RunArgument,
+    repeat,
+)
 from lab.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,15 +52,17 @@ def run(
     ] = False,
     plan: PlanOption = None,
     kernel: KernelOption = None,
+    results: ResultsOption = None,
 ) -> None:
     """Run cells and keep the evidence.
 
     Exits 0 when every cell shows what it should.
     """
+    from lab.evidence.results import place_results
     from lab.run import command
 
     if resume is not None:
-        if cells or trials or seconds or deterministic or plan or kernel:
+        if cells or trials or seconds or deterministic or plan or kernel or results:
             raise UserError("--resume takes its cells and settings from the run: give no others")
         raise typer.Exit(command.resume(resume, keep_host))
     config, loaded = _load(config, plan, kernel)
@@ -66,7 +75,8 @@ def run(
         from lab.config.deterministic import configure
 
         loaded = configure(loaded)
-    raise typer.Exit(command.run(loaded, config, cells or [], keep_host, repeat()))
+    place = place_results(results, loaded.results)
+    raise typer.Exit(command.run(loaded, config, cells or [], place, keep_host, repeat()))
 
 
 def plan(
@@ -128,12 +138,14 @@ def show(
         module.show_cell(folder, cell)
 
 
-def list_() -> None:
+def list_(config: ConfigOption = DEFAULT, results: ResultsOption = None) -> None:
     """List the runs: command and outcome."""
-    from lab.evidence.run import RESULTS
+    from lab.evidence.results import find_results
     from lab.run.show import list_runs
 
-    list_runs(RESULTS)
+    # Runs can be looked at where there is no configuration.
+    configured = _load(config)[1].results if config != DEFAULT or config.exists() else None
+    list_runs(find_results(results, configured))
 
 
 def _load(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.options import DEFAULT, ConfigOption
+from lab.cli.options import DEFAULT, ConfigOption, ResultsOption
 
 
 def add(app: typer.Typer) -> None:
@@ -26,6 +26,7 @@ def search(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with one that was cut off, by its folder.")
     ] = None,
+    results: ResultsOption = None,
 ) -> None:
     """Search the best stress settings.
 
@@ -36,6 +37,7 @@ def search(
     """
     from lab.config.load import load
     from lab.errors import UserError
+    from lab.evidence.results import place_results
     from lab.search import command as searchsession
     from lab.search.course import Plan
 
@@ -44,4 +46,6 @@ def search(
     if cell is None:
         raise UserError("lab search: name a cell, or give --resume and a search's folder")
     plan = Plan(cell, seed, candidates, boots, pairs, seconds)
-    raise typer.Exit(searchsession.search(load(config), plan))
+    loaded = load(config)
+    place = place_results(results, loaded.results)
+    raise typer.Exit(searchsession.search(loaded, plan, place))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.options import DEFAULT, ConfigOption, repeat
+from lab.cli.options import DEFAULT, ConfigOption, ResultsOption, repeat
 
 
 def add(app: typer.Typer) -> None:
@@ -51,6 +51,7 @@ def validate(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with one that was cut off, by its folder.")
     ] = None,
+    results: ResultsOption = None,
 ) -> None:
     """Does a patch fix it and break nothing else?
 
@@ -58,6 +59,7 @@ def validate(
     """
     from lab.config.load import load
     from lab.errors import UserError
+    from lab.evidence.results import place_results
     from lab.validate import command as module
     from lab.validate import request as validateplan
 
@@ -77,4 +79,6 @@ def validate(
         images=(unpatched, patched) if unpatched and patched else None,
         xen=xen, kernels=tuple(kernel or ()), kinds=tuple(cell or ()),
     )  # fmt: skip
-    raise typer.Exit(module.validate(load(config), config, request, repeat()))
+    loaded = load(config)
+    place = place_results(results, loaded.results)
+    raise typer.Exit(module.validate(loaded, config, request, place, repeat()))

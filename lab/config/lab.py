@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -82,6 +83,11 @@ class LabConfig(Model):
     )
     claims: dict[str, ClaimConfig] = Field(
         default_factory=dict, description="Sentences that the cells try; claims.txt tells."
+    )
+    results: Path | None = Field(
+        None,
+        description="Where the runs' folders are made, from this file on; null: results/ in the "
+        "current folder. --results and $LAB_RESULTS have precedence.",
     )
 
     @model_validator(mode="after")

@@ -15,10 +15,9 @@ from typing import Any
 from lab.errors import LabError, UserError
 from lab.evidence.content import dump, load
 from lab.evidence.trial import TrialFolder
-from lab.system.files import PROJECT, sha256, write_atomic
+from lab.system.files import sha256, write_atomic
 
 FORMAT = 1
-RESULTS = PROJECT / "results"
 # Rewritten while a run goes on, or after it by `lab verify`: not hashed.
 _CHANGING = {
     "hashes.json", "junit.xml", "summary.md", "summary.json", "manifest.json", "claims.txt",
@@ -32,18 +31,20 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, root: Path = RESULTS) -> RunFolder:
-        """A new folder named after the time (UTC), sortable, and results/latest to it."""
-        root.mkdir(parents=True, exist_ok=True)
+    def create(cls, root: Path) -> RunFolder:
+        """A new folder in ``root``, named after the time (UTC), sortable, and latest to it."""
         name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
         folder = root / name
-        try:
-            folder.mkdir()
-        except OSError as error:
-            raise LabError(f"the run's folder {folder} cannot be made: {error.strerror}") from None
         latest, fresh = root / "latest", root / f".latest-{name}"
-        fresh.symlink_to(name)
-        os.replace(fresh, latest)
+        try:
+            folder.mkdir(parents=True)
+            fresh.symlink_to(name)
+            os.replace(fresh, latest)
+        except OSError as error:
+            raise LabError(
+                f"{root}: no run's folder can be made there ({error.strerror}); "
+                "name another one by --results"
+            ) from None
         return cls(folder)
 
     @classmethod
@@ -51,7 +52,7 @@ class RunFolder:
         """An existing run; UserError when the folder is not one."""
         if not (path / "manifest.json").is_file():
             raise UserError(
-                f"{path}: is not a run's folder (it has no manifest.json); give one under {RESULTS}"
+                f"{path}: is not a run's folder (it has no manifest.json); `lab list` names them"
             )
         run = cls(path.resolve())
         found = run.manifest().get("format")

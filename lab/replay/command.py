@@ -30,14 +30,19 @@ from lab.trial.job import Job
 
 
 def capsule(
-    config: LabConfig, wanted: str, seeds: int, shifts: list[int], output: Path | None
+    config: LabConfig,
+    wanted: str,
+    seeds: int,
+    shifts: list[int],
+    results: Path,
+    output: Path | None,
 ) -> int:
     """`lab capsule`: search, keep, and prove by a replay. 3 when nothing was found."""
     terminal = Terminal()
     config = deterministic.configure(config, shifts[0])
     cell = _cell(config, wanted)
     supplies = gather_showing(config, [cell], terminal, [cell.id])
-    folder = RunFolder.create()
+    folder = RunFolder.create(results)
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(cell)]})
     folder.write("manifest.json", make_manifest(supplies.provenance(), f"lab capsule {wanted}"))

@@ -23,19 +23,21 @@ from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
 
-def run(config: LabConfig, path: Path, wanted: list[str], keep_host: bool, repeat: str) -> int:
+def run(
+    config: LabConfig, path: Path, wanted: list[str], results: Path, keep_host: bool, repeat: str
+) -> int:
     """`lab run`: a new run's folder, all its cells, the closing table."""
     terminal = Terminal()
     chosen = select(cells(config), wanted)
     if config.stress.search:
         from lab.search.tune import tune
 
-        config = tune(config, chosen)
+        config = tune(config, chosen, results)
         chosen = select(cells(config), wanted)
     began = time.monotonic()
     exact = [name for name in wanted if "*" not in name]
     supplies = gather_showing(config, chosen, terminal, exact)
-    folder = RunFolder.create()
+    folder = RunFolder.create(results)
     folder.time("gathering", time.monotonic() - began)
     folder.write_text("lab.yaml", path.read_text())
     record_plan(folder, config, chosen, supplies, repeat)

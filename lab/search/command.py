@@ -19,12 +19,12 @@ from lab.supplies.gather import gather_showing
 from lab.trial.job import Job
 
 
-def search(config: LabConfig, plan: Plan) -> int:
+def search(config: LabConfig, plan: Plan, results: Path) -> int:
     """`lab search CELL`: 0, or 3 when nothing corrupted."""
     cell = _cell(config, plan.cell)
     terminal = Terminal()
     supplies = gather_showing(config, [cell], terminal, [cell.id])
-    folder, outcome = begin(config, cell, plan, supplies, terminal)
+    folder, outcome = begin(config, cell, plan, supplies, results, terminal)
     return show_outcome(outcome, folder, terminal)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from lab.config.cells import Cell
@@ -27,11 +28,11 @@ from lab.trial.xenhost import XenHost
 
 
 def begin(
-    config: LabConfig, cell: Cell, plan: Plan, supplies: Supplies, terminal: Terminal
+    config: LabConfig, cell: Cell, plan: Plan, supplies: Supplies, results: Path, terminal: Terminal
 ) -> tuple[RunFolder, Outcome]:
-    """A new search in a folder of its own, to its end."""
+    """A new search in a folder of its own below ``results``, to its end."""
     config = shortened(config, plan)
-    folder = RunFolder.create()
+    folder = RunFolder.create(results)
     tried = [cell_of(cell, n, settings) for n, settings in enumerate(plan.candidates())]
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(one) for one in tried]})

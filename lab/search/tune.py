@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lab.config.cells import Cell
@@ -23,22 +24,23 @@ from lab.system.files import sha256_of, write_atomic
 SHORT = Plan(cell="", seed=1, count=8, boots=1, pairs=6, seconds=5)
 
 
-def tune(config: LabConfig, chosen: list[Cell]) -> LabConfig:
+def tune(config: LabConfig, chosen: list[Cell], results: Path) -> LabConfig:
     """`stress.search`: the configuration with the settings found for the run's control.
 
     One search for a kernel, guest kind, stress program and emulator; its outcome is remembered.
     All cells get these settings: a clean cell is measured by how its control corrupted.
+    ``results``: where the search keeps its folder.
     """
     controls = sorted((c for c in chosen if c.is_control), key=lambda c: c.nested)
     if not controls:
         raise UserError("stress.search: the run has no cell that is expected to corrupt")
-    found = _remembered(config, controls[0])
+    found = _remembered(config, controls[0], results)
     settings = {**found, **config.stress.settings}
     stress = config.stress.model_copy(update={"settings": settings, "search": False})
     return config.model_copy(update={"stress": stress})
 
 
-def _remembered(config: LabConfig, cell: Cell) -> Settings:
+def _remembered(config: LabConfig, cell: Cell, results: Path) -> Settings:
     terminal = Terminal()
     supplies = gather_showing(config, [cell], terminal, [cell.id])
     kernel = supplies.kernels[cell.kernel].kernel
@@ -49,7 +51,7 @@ def _remembered(config: LabConfig, cell: Cell) -> Settings:
     path = cache_dir() / "search" / f"{key[:16]}.json"
     if not path.is_file():
         plan = replace(SHORT, cell=cell.id)
-        folder, outcome = begin(config, cell, plan, supplies, terminal)
+        folder, outcome = begin(config, cell, plan, supplies, results, terminal)
         show_outcome(outcome, folder, terminal)
         found = outcome.settings if outcome.better else {}
         path.parent.mkdir(exist_ok=True)

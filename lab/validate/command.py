@@ -12,12 +12,12 @@ from lab.validate.course import FILE, run_rounds
 from lab.validate.request import Request, Subject, fitted, names_of, subject_of
 
 
-def validate(config: LabConfig, path: Path, request: Request, repeat: str) -> int:
+def validate(config: LabConfig, path: Path, request: Request, results: Path, repeat: str) -> int:
     """The whole command; returns its exit code."""
     names = names_of(request, config)
     check_input(config, [before.partition("-")[0] for _, before, _ in names])
     patches = fitted(request)
-    folder = RunFolder.create()
+    folder = RunFolder.create(results)
     subject = subject_of(config, request, names, patches, folder)
     folder.write_text("lab.yaml", path.read_text())
     folder.write(FILE, {"repeat": repeat, "title": subject.title, "names": subject.names,

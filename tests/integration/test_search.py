@@ -23,14 +23,12 @@ expect: {corrupts: [dom0-bad]}
 
 
 def test_a_search_boots_ranks_and_can_be_taken_up_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = RunFolder.create(tmp_path)
-    monkeypatch.setattr(RunFolder, "create", lambda: made)
     config = parse(CONFIG, tmp_path / "lab.yaml")
     plan = Plan(cells(config)[0].id, seed=1, count=3, boots=1, pairs=2, seconds=3)
-    assert search(config, plan) == 0
-    folder = RunFolder.open(made.path)
+    assert search(config, plan, tmp_path) == 0
+    folder = RunFolder.open(tmp_path / "latest")
     record = folder.read(RECORD)
     assert set(record["outcome"]["scores"]) == {"0", "1", "2"}
     assert all(score["windows"] for score in record["outcome"]["scores"].values())

@@ -209,8 +209,8 @@ stress: {search: true, settings: {victims: 1}}
 expect: {corrupts: [dom0-mine]}
 """
     config = parse(text, tmp_path / "lab.yaml")
-    tuned = tune.tune(config, cells(config))
+    tuned = tune.tune(config, cells(config), tmp_path)
     assert tuned.stress.settings == {"openers": 2, "victims": 1}
     assert all(cell.settings == {"openers": 2, "victims": 1} for cell in cells(tuned))
     with pytest.raises(UserError, match="no cell that is expected to corrupt"):
-        tune.tune(config, [cell for cell in cells(config) if not cell.is_control])
+        tune.tune(config, [cell for cell in cells(config) if not cell.is_control], tmp_path)

@@ -174,17 +174,21 @@ def images(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where results go, and a configuration."""
-    create = RunFolder.create
-    monkeypatch.setattr(RunFolder, "create", lambda: create(tmp_path / "results"))
+def place(tmp_path: Path) -> Path:
+    """Where a configuration is and results go."""
     (tmp_path / "lab.yaml").write_text(TEXT)
     return tmp_path
 
 
+def validate_there(place: Path, request: Request) -> int:
+    return command.validate(
+        CONFIG, place / "lab.yaml", request, place / "results", "lab validate ..."
+    )
+
+
 def run(place: Path, monkeypatch: pytest.MonkeyPatch, work: Experiment, request: Request) -> int:
     monkeypatch.setattr(validate, "run_experiment", work)
-    return command.validate(CONFIG, place / "lab.yaml", request, "lab validate ...")
+    return validate_there(place, request)
 
 
 def test_a_fix(
@@ -278,10 +282,10 @@ def test_a_patch_that_does_not_fit_leaves_nothing(place: Path) -> None:
         (tree / name).touch()
     request = Request(tree=str(tree), patch=SEED)
     with pytest.raises(UserError, match=r"there is no file arch/x86/kernel/traps\.c"):
-        command.validate(CONFIG, place / "lab.yaml", request, "")
+        validate_there(place, request)
     assert not (place / "results").exists()
     with pytest.raises(UserError, match="there is no such folder; a Linux tree"):
-        command.validate(CONFIG, place / "lab.yaml", Request(tree=str(place / "x"), patch=SEED), "")
+        validate_there(place, Request(tree=str(place / "x"), patch=SEED))
 
 
 @pytest.mark.parametrize(
@@ -294,9 +298,7 @@ def test_a_patch_that_does_not_fit_leaves_nothing(place: Path) -> None:
 )
 def test_cells_that_make_no_sense(place: Path, kinds: tuple[str, ...], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        command.validate(
-            CONFIG, place / "lab.yaml", Request(images=(place, place), kinds=kinds), ""
-        )
+        validate_there(place, Request(images=(place, place), kinds=kinds))
     assert not (place / "results").exists()
 
 
