@@ -124,7 +124,7 @@ find_python() {
 # Everything that the environment depends on, in one line.
 fingerprint() {
     {
-        cat requirements-build.txt "$1" pyproject.toml
+        cat requirements-build.txt "$1" pyproject.toml setup.py lab/__init__.py
         readlink -f "$venv/bin/python3"
         pwd
     } | sha256sum

@@ -21,11 +21,11 @@ from lab.config.cells import cells, select
 from lab.config.load import load
 from lab.supplies.gather import Supplies, gather
 from lab.system.cache import cache_dir
-from lab.system.files import PROJECT
 from lab.trial.assignment import gather_facts, make_assignment
 from lab.trial.job import Job
 from lab.trial.machine import OwnMachine
 from lab.verdict.stopping import Asked
+from tests.helpers.project import PROJECT
 
 CONFIG = PROJECT / "lab.yaml"
 DOM0, PV = "dom0-control-bad", "pv-control-bad"

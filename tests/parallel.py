@@ -22,7 +22,6 @@ from lab.config.lab import LabConfig
 from lab.config.load import load
 from lab.report.board import Board
 from lab.supplies.gather import Supplies, gather
-from lab.system.files import PROJECT
 from lab.system.machine import cores
 from lab.trial.assignment import gather_facts, make_assignment
 from lab.trial.job import Job
@@ -31,6 +30,7 @@ from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.stopping import Asked
 from lab.verdict.trial import judge
+from tests.helpers.project import PROJECT
 
 Boot = tuple[float, TrialVerdict]  # wall seconds, and what it showed
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lab.system.files import PROJECT
+from tests.helpers.project import PROJECT
 
 LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-dev.txt")
 

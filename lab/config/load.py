@@ -5,6 +5,7 @@ Every mistake is a UserError of one sentence that names the file, the key and th
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lab.config.model import Model, unknown
 from lab.config.stress import StressConfig
 from lab.config.xen import XenConfig
 from lab.errors import UserError
-from lab.system.files import PROJECT
+from lab.system.project import data
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -56,7 +57,7 @@ def load(path: Path) -> LabConfig:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read ({error.strerror}); give one by --config"
+            f"{path}: cannot be read ({error.strerror}); `lab init` writes one, --config names one"
         ) from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not UTF-8 text; a YAML file is wanted") from None
@@ -64,8 +65,8 @@ def load(path: Path) -> LabConfig:
 
 
 def plan_file(name: str) -> Path:
-    """plans/NAME.yaml of the project."""
-    path = PROJECT / "plans" / f"{name}.yaml"
+    """One of the configurations that come with the lab: plans/NAME.yaml."""
+    path = data("plans", f"{name}.yaml")
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise UserError(f"--plan {name}: there is no such plan (there are {there})")
@@ -103,7 +104,7 @@ def _absolute(config: LabConfig, base: Path) -> LabConfig:
     kernels = {name: kernel.absolute(base) for name, kernel in config.kernels.items()}
     xens = {name: hypervisor(xen) for name, xen in config.xens.items()}
     changed = {"kernels": kernels, "xen": hypervisor(config.xen), "xens": xens}
-    return config.model_copy(update=changed)
+    return config.model_copy(update={**rebase(config, ("results",)), **changed})
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -139,3 +140,8 @@ def json_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "lab.yaml of the Xen FPU reproduction lab"
     return schema
+
+
+def schema_text() -> str:
+    """The same as the file lab.schema.json."""
+    return json.dumps(json_schema(), indent=1) + "\n"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError, UserError
-from lab.system.files import PROJECT
 from lab.system.process import tie
+from lab.system.project import PYTHON_PATH
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ def argv(session: Session) -> list[str]:
         # QEMU describes the processor; without a kernel's symbols gdb knows nothing else of it.
         "set architecture i386:x86-64",
         *(f"add-symbol-file {_quote(elf)}" for elf in session.elfs[1:]),
-        f"python import sys; sys.path.insert(0, {str(PROJECT)!r}); import lab.gdb.inside; "
-        f"lab.gdb.inside.begin({str(session.facts)!r})",
+        # The folder is another Python's where the lab is installed: gdb is to see no more of it.
+        f"python import sys; sys.path.insert(0, {str(PYTHON_PATH)!r}); import lab.gdb.inside; "
+        f"sys.path.remove({str(PYTHON_PATH)!r}); lab.gdb.inside.begin({str(session.facts)!r})",
         f"target remote {session.socket}",
     ]
     words = [session.gdb, "-q", *batch]

@@ -22,10 +22,11 @@ from lab.host.keys import Keys
 from lab.system import debian
 from lab.system.answers import cached_sha256
 from lab.system.cache import building, cache_dir, locked, require_space
-from lab.system.files import PROJECT, sha256_of, write_atomic
+from lab.system.files import sha256_of, write_atomic
 from lab.system.process import follow, run
+from lab.system.project import data
 
-RECIPE = PROJECT / "images" / "dom0"
+RECIPE = data("images", "dom0")
 _VERSION = "1"  # of what this module does beside the recipe
 _SPACE_MIB = 3500
 _DISK = "3G"  # sparse; a run's own changes go into an overlay

@@ -13,12 +13,11 @@ from lab.kernel.build import BuildSpec, build
 from lab.kernel.kernel import Kernel
 from lab.kernel.source import PackageSource
 from lab.system import debian
-from lab.system.files import PROJECT
+from lab.system.project import data
 
-PATCHES = PROJECT / "images" / "control"
+PATCHES = data("images", "control")
 FRAGMENTS = tuple(
-    PROJECT / "images" / "kconfig" / f"{name}.config"
-    for name in ("base", "xen", "lazyfpu", "preempt")
+    data("images", "kconfig", f"{name}.config") for name in ("base", "xen", "lazyfpu", "preempt")
 )
 
 

@@ -13,15 +13,16 @@ from lab.kernel.control import FRAGMENTS as CONTROL_FRAGMENTS
 from lab.kernel.kernel import Kernel
 from lab.kernel.source import Release, RevisionSource, Source, TreeSource
 from lab.system.cache import cache_dir, locked
-from lab.system.files import PROJECT, sha256_of
+from lab.system.files import sha256_of
 from lab.system.git import find_commit, git
+from lab.system.project import data
 from lab.system.tree import is_bare
 
 # What every guest kind needs and what decides whether the bug can show; what a version does not
 # have is left out.
 FRAGMENTS = (
     *(path for path in CONTROL_FRAGMENTS if path.stem != "preempt"),
-    PROJECT / "images" / "kconfig" / "old.config",
+    data("images", "kconfig", "old.config"),
 )
 # Below this series the machine's own gcc is the last choice: an older one needs fewer fix-ups.
 _OLD: tuple[int, int] = (4, 10)

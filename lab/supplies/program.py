@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from pathlib import Path
 
-from lab.system.files import PROJECT
+from lab.system.cache import building, cache_dir, locked
+from lab.system.files import sha256_of
 from lab.system.process import run
+from lab.system.project import INSTALLED, data
+
+SOURCE = data("repro")
 
 
 def program(arch: int) -> Path:
-    """The freestanding binary, made up to date by its own Makefile (milliseconds when it is)."""
-    run(["make", "-s", "-C", PROJECT / "repro", f"build/mmxstress{arch}"], timeout=300)
-    return PROJECT / "repro" / "build" / f"mmxstress{arch}"
+    """The freestanding binary: a checkout's own in repro/build, made up to date (milliseconds
+    when it is); an installed lab's in the cache.
+    """
+    name = f"build/mmxstress{arch}"
+    if INSTALLED:
+        return build_cached(SOURCE) / name
+    _make(SOURCE, name)
+    return SOURCE / name
+
+
+def build_cached(source: Path) -> Path:
+    """A copy of ``source`` with both binaries below, built once for each content of it.
+
+    ``source`` may be read-only, and may be gone when a debugger looks for it: the binaries name
+    the copy.
+    """
+    files = sorted(path for path in source.iterdir() if path.is_file())
+    parts = (part for path in files for part in (path.name, path.read_bytes()))
+    final = cache_dir() / "program" / sha256_of(*parts)[:16]
+    with locked(final.with_name(f"{final.name}.lock")):
+        if not final.is_dir():
+            with building(final) as scratch:
+                for path in files:
+                    shutil.copyfile(path, scratch / path.name)
+                map_ = shlex.quote(f"-fdebug-prefix-map={scratch}={final}")
+                _make(scratch, "all", f"CC=gcc {map_}")
+    return final
+
+
+def _make(folder: Path, *words: str) -> None:
+    run(["make", "-s", "-C", folder, *words], timeout=300)

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-PROJECT = Path(__file__).resolve().parents[2]
-
 
 def write_atomic(path: Path, content: str | bytes) -> None:
     """A reader sees the old file or the new one."""

@@ -10,7 +10,7 @@ from lab.config.cells import cells, select
 from lab.config.lab import LabConfig
 from lab.config.load import json_schema, load, parse
 from lab.errors import UserError
-from lab.system.files import PROJECT
+from tests.helpers.project import PROJECT
 
 HERE = Path("/somewhere/lab.yaml")
 BASE = """

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from lab.evidence.rules import find_rules, hash_rules
-from lab.system.files import PROJECT
+from tests.helpers.project import PROJECT
 
 LAB = PROJECT / "lab"
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.system.files import PROJECT
+from tests.helpers.project import PROJECT
 
 # -S: no site-packages. A module of gdb's name stands for what gdb itself provides.
 _PROGRAM = """

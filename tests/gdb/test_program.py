@@ -13,9 +13,9 @@ import pytest
 from lab.errors import LabError, UserError
 from lab.gdb import command, program, scene
 from lab.gdb.program import Session
-from lab.system.files import PROJECT
 from lab.trace import elf as elf_files
 from lab.trace.event import Trace
+from tests.helpers.project import PROJECT
 
 TRACE = Path(__file__).parents[1] / "traces" / "control.json"
 

@@ -22,8 +22,8 @@ from lab.host.ready import NONCE
 from lab.host.shell import Shell
 from lab.supplies.gather import gather_host
 from lab.system.deadline import Deadline
-from lab.system.files import PROJECT
 from lab.trial.xenhost import nested_host
+from tests.helpers.project import PROJECT
 
 
 def ignore(*_words: str) -> None:

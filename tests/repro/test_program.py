@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-REPRO = Path(__file__).parents[2] / "repro"
+from tests.helpers.project import PROJECT
+
+REPRO = PROJECT / "repro"
 CLEAN, USAGE, VACUOUS, CORRUPTS = 0, 2, 3, 6
 ANYWHERE = ("opener_cpu=any", "victim_cpu=any")
 # Opcodes that use x87, MMX or SSE registers, and operands that name one.

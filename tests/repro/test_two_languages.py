@@ -10,9 +10,9 @@ import pytest
 
 from lab.config.cells import Cell
 from lab.config.stress import FILES, MOST, NUMBERS, PLACES, StressConfig
-from lab.system.files import PROJECT
 from lab.trial.assignment import program_settings
 from lab.verdict.stopping import Asked
+from tests.helpers.project import PROJECT
 
 REPRO = PROJECT / "repro"
 SOURCES = {path.name: path.read_text() for path in sorted(REPRO.glob("*.[ch]"))}

@@ -1,0 +1,5 @@
+"""Where the checkout is whose tests these are."""
+
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
