@@ -28,13 +28,21 @@ from lab.system import debian
 from lab.system.cache import cache_dir
 from lab.system.machine import available_mib
 from lab.system.machine import cores as usable_cores
+from lab.system.packages import LIST, Packages, find_missing, is_debian, read_packages
 from lab.system.process import run
+from lab.system.project import INSTALLED
 from lab.xen.package import find_package
 
 PYTHONS = ((3, 11), (3, 13))
 DISK_MIB = 6000  # dom0's image, a kernel source with its objects, the cache of compilers
 MEMORY_MIB = 4500  # the nested host (host.memory_mib) and a build beside it
-_SETUP = "run ./setup.sh"
+_SETUP = "install the Debian packages that are named above" if INSTALLED else "run ./setup.sh"
+# Root's libvirt refuses to start without it; Debian 12 makes it only with libvirt's daemon.
+_USER = "libvirt-qemu"
+_MAKE_USER = (
+    f"as root: `groupadd --system --gid 64055 {_USER} && useradd --system --uid 64055 "
+    f"--gid {_USER} --home-dir /var/lib/libvirt --no-create-home --shell /usr/sbin/nologin {_USER}`"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Check:
 
 def checks() -> list[Check]:
     """All of them, in the order in which they build on each other. Takes a few seconds."""
-    found = [python(sys.version_info[:2]), *_emulator()]
+    found = [python(sys.version_info[:2]), _guard("packages", _packages), *_emulator()]
     rest: tuple[tuple[str, Callable[[], Check]], ...] = (
         ("xen", _xen),
         ("libvirt", _libvirt),
@@ -77,6 +85,27 @@ def python(version: tuple[int, ...]) -> Check:
     if oldest <= version[:2] <= newest:
         return Check("python", True, says)
     return Check("python", None, f"{says} was not tried", "set PYTHON to 3.11, 3.12 or 3.13")
+
+
+def _packages() -> Check:
+    if not is_debian():
+        return packages(None)
+    return packages(find_missing(read_packages(LIST.read_text())))
+
+
+def packages(missing: Packages | None) -> Check:
+    """Debian's, as one line for apt. ``missing``: None where this is not Debian."""
+    name = "packages"
+    if missing is None:
+        says = "this is not Debian: the lab needs Debian 12 or 13, or a container of it"
+        return Check(name, False, says)
+    if not missing.all():
+        return Check(name, True, "all that the lab needs are installed")
+    says = f"{len(missing.all())} are not installed"
+    if not missing.needed:
+        says += ", of those that only tests and `lab replay --gdb` need"
+    line = f"apt-get install --no-install-recommends {' '.join(missing.all())}"
+    return Check(name, False if missing.needed else None, says, line)
 
 
 def _emulator() -> list[Check]:
@@ -157,8 +186,17 @@ def _libvirt() -> Check:
         try:
             said = run([sys.executable, "-c", program, prepare_embedded(Path(root))], timeout=60)
         except LabError as error:
-            return Check("libvirt", False, f"qemu:///embed does not open: {error}", _SETUP)
+            todo = _MAKE_USER if os.geteuid() == 0 and not _is_user(_USER) else _SETUP
+            return Check("libvirt", False, f"qemu:///embed does not open: {error}", todo)
     return libvirt(said.split()[-1])
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def libvirt(number: str) -> Check:

@@ -12,6 +12,7 @@ from lab.qemu.accelerator import Accel, Proof
 from lab.qemu.binary import Qemu, kinds_of
 from lab.system import debian
 from lab.system.machine import read_available
+from lab.system.packages import Packages
 
 GOOD = Qemu(Path("/usr/bin/qemu"), "7.2.22", GUEST_KINDS, "a test")
 NEWER = Qemu(Path("/usr/bin/qemu"), "10.0.13", *kinds_of((10, 0, 13)))
@@ -24,6 +25,20 @@ def test_pythons_in_range_are_good_and_others_are_noted() -> None:
     assert doctor.python((3, 11)).ok
     assert doctor.python((3, 13)).ok
     assert doctor.python((3, 14)).ok is None
+
+
+def test_missing_packages_are_one_line_for_apt() -> None:
+    assert doctor.packages(Packages([], [])).ok
+    check = doctor.packages(Packages(["make", "gcc"], ["gdb"]))
+    assert check.ok is False
+    assert check.todo == "apt-get install --no-install-recommends make gcc gdb"
+    assert doctor.packages(Packages([], ["gdb"])).ok is None, "the lab works without"
+
+
+def test_where_there_is_no_debian_it_says_so() -> None:
+    check = doctor.packages(None)
+    assert check.ok is False
+    assert check.says.startswith("this is not Debian: the lab needs Debian 12 or 13")
 
 
 def test_a_qemu_without_all_kinds_says_which_and_what_will_be_done() -> None:

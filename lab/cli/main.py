@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -40,18 +41,30 @@ def doctor() -> None:
     raise typer.Exit(worst)
 
 
+def init(
+    force: Annotated[bool, typer.Option("--force", help="Also over one that is there.")] = False,
+) -> None:
+    """Write a commented lab.yaml here.
+
+    And its schema beside it, lab.schema.json, by which editors complete and check it.
+    """
+    from lab.config.template import write_template
+
+    write_template(Path.cwd(), force)
+    typer.echo("lab.yaml is written, with every key explained")
+    typer.echo("next: `lab doctor` says what this machine lacks, `lab run` runs the cells")
+
+
 def schema() -> None:
     """Print the JSON schema of lab.yaml, for editors."""
-    import json
+    from lab.config.load import schema_text
 
-    from lab.config.load import json_schema
-
-    typer.echo(json.dumps(json_schema(), indent=1))
+    typer.echo(schema_text(), nl=False)
 
 
 for group in (cli_run, cli_validate, cli_bisect, cli_replay, cli_search, cli_kernel, cli_host):
     group.add(app)
-for command in (doctor, schema):
+for command in (init, doctor, schema):
     app.command()(command)
 
 

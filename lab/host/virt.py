@@ -110,7 +110,7 @@ def _open(uri: str | None, root: Path) -> Any:
     try:
         import libvirt
     except ImportError as error:
-        raise LabError(f"libvirt's Python module is missing ({error}): run ./setup.sh") from error
+        raise LabError(f"libvirt's Python module is missing: {error}") from error
     uri = prepare_embedded(root) if uri is None else uri
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     _event_loop(libvirt)

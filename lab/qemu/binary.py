@@ -101,7 +101,7 @@ def find() -> Qemu:
     found = shutil.which(NAME)
     if found is None:
         raise UserError(
-            f"QEMU ({NAME}) is not installed: run ./setup.sh, or `apt-get install qemu-system-x86`"
+            f"QEMU ({NAME}) is not installed; `apt-get install qemu-system-x86` gives it"
         )
     return inspect(Path(found), "machine")
 

@@ -1,0 +1,32 @@
+"""The configuration that `lab init` begins with: the project's own lab.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.config.load import schema_text
+from lab.errors import UserError
+from lab.system.files import write_atomic
+from lab.system.project import data
+
+NAME = "lab.yaml"
+SCHEMA = "lab.schema.json"  # by this name the first line of lab.yaml has it for editors
+
+
+def write_template(folder: Path, force: bool) -> None:
+    """lab.yaml, and its schema for editors; a UserError where one is already, unless ``force``."""
+    if (folder / NAME).exists() and not force:
+        raise UserError(f"{folder / NAME}: is there already; `lab init --force` writes it anew")
+    try:
+        write_atomic(folder / SCHEMA, schema_text())
+        write_atomic(folder / NAME, template_text())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written to ({error.strerror})") from None
+
+
+def template_text() -> str:
+    """lab.yaml with every key explained, and what it names where it is for any folder."""
+    head, _, rest = data(NAME).read_text().partition("\n\n")
+    head += "\n# Pages such as docs/stress.md and repro/README.md are in the lab's own repository."
+    # An example names a patch to Xen.
+    return f"{head}\n\n{rest}".replace("[images/", f"[{data('images')}/")

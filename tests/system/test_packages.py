@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.system.packages import (
+    LIST,
+    Packages,
+    find_missing,
+    is_debian,
+    read_packages,
+)
+
+TEXT = """\
+# The packages.
+
+# running
+qemu-utils   # a reason
+make
+
+# checking (make test)
+gdb          # a reason
+"""
+
+
+def fake_dpkg(folder: Path, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = folder / "dpkg-query"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{says}END\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_what_a_list_names() -> None:
+    assert read_packages(TEXT) == Packages(["qemu-utils", "make"], ["gdb"])
+
+
+def test_the_projects_own_list_has_both_parts() -> None:
+    found = read_packages(LIST.read_text())
+    assert {"qemu-system-x86", "make"} <= set(found.needed)
+    assert found.extra == ["gdb", "shellcheck"]
+
+
+def test_what_is_removed_or_unknown_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_dpkg(tmp_path, "make installed\nqemu-utils config-files\nother installed\n", monkeypatch)
+    assert find_missing(read_packages(TEXT)) == Packages(["qemu-utils"], ["gdb"])
+
+
+def test_where_there_is_no_dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not is_debian()
