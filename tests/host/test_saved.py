@@ -16,7 +16,6 @@ from lab.system import cache
 
 @pytest.fixture
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostPlan:
-    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(savedhost, "require_space", lambda *_args: None)
     image = tmp_path / "image"
     image.mkdir()

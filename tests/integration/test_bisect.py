@@ -11,7 +11,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ from typing import Any
 
 import pytest
 
-from lab.system.files import PROJECT
+from tests.helpers import lab as helper
 from tests.helpers.bisecthistory import History, history
+from tests.helpers.lab import LAB, environment, run_folder
+from tests.helpers.project import PROJECT
 
 pytestmark = pytest.mark.boots
-LAB = [sys.executable, "-m", "lab"]
 CONFIG = ("-c", "tests/integration/bisect.yaml")
 _DEADLINE = 5400  # a cold cache unpacks, compiles and packs first
 # By number of the history's commits. Where the mistake came in, and where it went.
@@ -53,16 +53,11 @@ def made() -> History:
 
 
 def lab(*words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*LAB, *words], cwd=PROJECT, capture_output=True, text=True, timeout=_DEADLINE, check=False
-    )
-    print(done.stdout, done.stderr)
-    return done
+    return helper.lab(*words, timeout=_DEADLINE)
 
 
 def outcome(done: subprocess.CompletedProcess[str]) -> Outcome:
-    line = next(line for line in done.stdout.splitlines() if line.startswith("evidence"))
-    return Outcome(done.returncode, done.stdout, (PROJECT / line.split()[1]).parent)
+    return Outcome(done.returncode, done.stdout, run_folder(done.stdout))
 
 
 def boots(folder: Path) -> dict[str, int]:
@@ -85,8 +80,8 @@ def killed(made: History) -> tuple[Path, dict[str, int]]:
     """When did it stop? The lab is killed when the second commit that it tests boots."""
     words = ("--good", made.commits[10], "--bad", made.commits[CULPRIT], "--find-fix", *CONFIG)
     process = subprocess.Popen(
-        [*LAB, "bisect", str(made.tree), *words], cwd=PROJECT, text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [*LAB, "bisect", str(made.tree), *words], cwd=PROJECT, env=environment(), text=True,
+        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout is not None
     said = process.stdout.readline()
@@ -187,8 +182,7 @@ def test_plain_git_bisect_run(made: History, came_in: Outcome) -> None:
     try:
         done = subprocess.run(
             [*git, "run", *LAB, "bisect-step", tree, "-c", str(PROJECT / CONFIG[1])],
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-            capture_output=True, text=True, timeout=_DEADLINE, check=False,
+            env=environment(), capture_output=True, text=True, timeout=_DEADLINE, check=False,
         )  # fmt: skip
     finally:
         subprocess.run([*git, "reset"], check=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.system.files import PROJECT
-from tests.integration.test_lab import lab, outcomes, run_folder
+from tests.helpers.lab import environment, lab, outcomes, run_folder
+from tests.helpers.project import PROJECT
 
 pytestmark = pytest.mark.boots
 PAIR = ("pv-control-bad", "pv-control-bad~other")
@@ -30,7 +30,7 @@ def probe(name: str) -> list[str]:
     """Lines that hostprobe.py prints."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.helpers.hostprobe", name],
-        cwd=PROJECT, capture_output=True, text=True, timeout=1200, check=False,
+        cwd=PROJECT, env=environment(), capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()

@@ -7,45 +7,23 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lab.system.files import PROJECT
-from tests.report.test_texts import bz_image
+from tests.helpers.kernels import bz_image
+from tests.helpers.lab import DEADLINE, LAB, environment, lab, outcomes, run_folder
+from tests.helpers.project import PROJECT
 
 pytestmark = pytest.mark.boots
-LAB = [sys.executable, "-m", "lab"]
-# Generous: a cold cache builds two kernels and an image first.
-_DEADLINE = 3600
-
-
-def lab(*words: str, timeout: float = _DEADLINE) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*LAB, *words], cwd=PROJECT, capture_output=True, text=True, timeout=timeout, check=False
-    )
-
-
-def run_folder(output: str) -> Path:
-    """The evidence path that a run prints."""
-    line = next(line for line in output.splitlines() if line.startswith("evidence"))
-    return PROJECT / line.split()[1]
-
-
-def outcomes(folder: Path) -> dict[str, dict[str, Any]]:
-    cells = json.loads((folder / "summary.json").read_text())["cells"]
-    return {cell["cell"]: cell for cell in cells}
 
 
 @pytest.fixture(scope="module")
 def matrix() -> tuple[subprocess.CompletedProcess[str], Path]:
     """Both control kernels in all five kinds."""
     done = lab("run", "-c", "tests/integration/matrix.yaml")
-    print(done.stdout, done.stderr)
     return done, run_folder(done.stdout)
 
 
@@ -103,26 +81,30 @@ def test_the_evidence_is_whole_and_verifies(
     assert "DOES NOT HOLD: cells/pv-control-fixed/1/console.log: changed" in broken.stdout
 
 
+def results() -> Path:
+    return Path(os.environ["LAB_RESULTS"])
+
+
 def started(folder_before: set[str], cell: str) -> tuple[Path, bool]:
     """The newest run's folder, and whether a cell's program has begun to speak in it."""
-    new = [p for p in (PROJECT / "results").iterdir()
+    new = [p for p in results().iterdir()
            if p.name not in folder_before and not p.is_symlink() and p.is_dir()]  # fmt: skip
     if not new:
-        return PROJECT, False
+        return results(), False
     console = new[0] / "cells" / cell / "1" / "console.log"
     return new[0], console.is_file() and b"@mmx 0 start" in console.read_bytes()
 
 
 def cut_off(signal_number: int) -> tuple[Path, int]:
     """Begin a run, send a signal when its first guest stresses; its folder and exit code."""
-    (PROJECT / "results").mkdir(exist_ok=True)
-    before = {p.name for p in (PROJECT / "results").iterdir()}
+    results().mkdir(exist_ok=True)
+    before = {p.name for p in results().iterdir()}
     process = subprocess.Popen(
         # Started in the background of a script, the tests themselves ignore Ctrl-C.
         ["env", "--default-signal=INT", *LAB, "run", "native-control-bad"], cwd=PROJECT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    end = time.monotonic() + _DEADLINE
+    end = time.monotonic() + DEADLINE
     folder, speaks = started(before, "native-control-bad")
     while not speaks:
         assert time.monotonic() < end, "the guest never spoke"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,54 +10,49 @@ import pytest
 
 from lab.console import records
 from lab.replay.capsule import opened
-from lab.system.files import PROJECT
+from tests.helpers.lab import lab, run_folder
+from tests.helpers.project import PROJECT
 
 pytestmark = pytest.mark.boots
 
 
-def lab(*words: str, cwd: Path = PROJECT) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "lab", *words],
-        cwd=cwd, env=None, capture_output=True, text=True, timeout=3600, check=False,
-    )  # fmt: skip
+def said_by(*words: str, cwd: Path = PROJECT) -> tuple[int, str]:
+    done = lab(*words, cwd=cwd)
     return done.returncode, done.stdout + done.stderr
-
-
-def evidence(output: str) -> Path:
-    line = next(line for line in output.splitlines() if line.startswith("evidence "))
-    return (PROJECT / line.split()[1]).resolve()
 
 
 @pytest.fixture(scope="module")
 def capsule(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("capsule") / "x.capsule"
-    code, said = lab("capsule", "dom0-control-bad", "-o", str(path))
+    code, said = said_by("capsule", "dom0-control-bad", "-o", str(path))
     assert code == 0, said
     return path
 
 
 def test_two_boots_side_by_side_are_identical_and_corrupt() -> None:
     with ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(lambda _: lab("run", "dom0-control-bad", "--deterministic"), range(2)))
+        runs = list(
+            pool.map(lambda _: said_by("run", "dom0-control-bad", "--deterministic"), range(2))
+        )
     assert [code for code, _ in runs] == [0, 0], runs
-    folders = [evidence(output) / "cells" / "dom0-control-bad" / "1" for _, output in runs]
+    folders = [run_folder(output) / "cells" / "dom0-control-bad" / "1" for _, output in runs]
     one, two = ((folder / "console.log").read_bytes() for folder in folders)
     assert one == two
     assert b" corrupt t=" in one
     capsules = [(folder / "replay.capsule").read_bytes() for folder in folders]
     assert capsules[0] == capsules[1]
-    code, said = lab("replay", str(folders[0]))
+    code, said = said_by("replay", str(folders[0]))
     assert code == 0, said
     assert "identical" in said
 
 
 def test_a_replay_that_differs_says_where(capsule: Path, tmp_path: Path) -> None:
     changed = _with_another_seed(capsule, tmp_path / "changed.capsule")
-    code, said = lab("replay", str(changed))
+    code, said = said_by("replay", str(changed), cwd=tmp_path)
     assert code == 8, said
     assert "the consoles part in line" in said
     assert "another QEMU command line" in said
-    (PROJECT / "dom0-control-bad.replayed.log").unlink()
+    assert (tmp_path / "dom0-control-bad.replayed.log").is_file()
 
 
 def _with_another_seed(path: Path, target: Path) -> Path:
@@ -79,13 +72,13 @@ def _with_another_seed(path: Path, target: Path) -> Path:
 
 
 def test_nested_cells_are_left_out_with_a_word() -> None:
-    code, said = lab("run", "pv-control-bad", "--deterministic")
+    code, said = said_by("run", "pv-control-bad", "--deterministic")
     assert code == 2
     assert "only native and dom0 cells can be deterministic" in said
 
 
 def test_the_time_diagram_from_a_real_run(capsule: Path, tmp_path: Path) -> None:
-    code, said = lab("trace", str(capsule), "-o", str(tmp_path / "x"))
+    code, said = said_by("trace", str(capsule), "-o", str(tmp_path / "x"))
     assert code == 0, said
     # A task reads what it never had, or has its own last load lost.
     assert "instead of its own" in " ".join(said.split()), "the dom0 side"
@@ -101,7 +94,7 @@ def test_gdb_stands_before_the_failed_check_and_the_boot_stays_the_same(capsule:
         "break sys_getpid", "continue", "bt 2", "delete", "continue",
     ]  # fmt: skip
     words = [word for command in commands for word in ("--gdb-command", command)]
-    code, said = lab("replay", str(capsule), "--gdb", *words)
+    code, said = said_by("replay", str(capsule), "--gdb", *words)
     assert code == 0, said
     nm = re.search(r"> nm +0\.0 +(\d+) .*CR0\.TS=0, the kernel wrote 1 last", said)
     failed = re.search(r"  failed +[\d.]+ +(\d+) ", said)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ from typing import Any
 import pytest
 
 from lab.kernel.control import control_kernel
-from lab.system.files import PROJECT
+from tests.helpers.lab import lab, run_folder
 
 pytestmark = pytest.mark.boots
-_DEADLINE = 3600  # generous: a cold cache builds two kernels first
 # One kernel in a thousand as bad as the control may pass: enough to tell the outcomes apart.
 _CONFIG = "kernels: {any: {control: bad}}\nconfidence: {level: 1.0e-3}\n"
 
@@ -25,22 +23,16 @@ def kernels() -> dict[str, Path]:
     return {state: control_kernel(state, lambda _: None).image for state in ("bad", "fixed")}
 
 
-def lab(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def validate(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     (folder / "lab.yaml").write_text(_CONFIG)
-    done = subprocess.run(
-        [sys.executable, "-m", "lab", "validate", "-c", str(folder / "lab.yaml"), *words],
-        cwd=PROJECT, capture_output=True, text=True, timeout=_DEADLINE, check=False,
-    )  # fmt: skip
-    print(done.stdout, done.stderr)
-    return done
+    return lab("validate", "-c", str(folder / "lab.yaml"), *words)
 
 
 def validated(folder: Path, before: Path, after: Path, *kinds: str) -> tuple[int, dict[str, Any]]:
     """Exit code and validate.json, the run's folder among it."""
     words = [word for kind in kinds for word in ("--cell", kind)]
-    done = lab(folder, "--unpatched", str(before), "--patched", str(after), *words)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("evidence"))
-    run = Path(line.split()[1])
+    done = validate(folder, "--unpatched", str(before), "--patched", str(after), *words)
+    run = run_folder(done.stdout)
     return done.returncode, {**json.loads((run / "validate.json").read_text()), "folder": run}
 
 
@@ -55,10 +47,7 @@ def test_the_fix_fixes(tmp_path: Path, kernels: dict[str, Path]) -> None:
     assert "Tested-by: " in page
     assert found["rounds"] >= 3
     assert not ET.parse(found["folder"] / "junit.xml").findall(".//failure")
-    again = subprocess.run(
-        [sys.executable, "-m", "lab", "verify", str(found["folder"])],
-        cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    again = lab("verify", str(found["folder"]), timeout=60)
     assert "derived again alike" in again.stdout
 
 

@@ -15,30 +15,7 @@ from lab.kernel.build import BuildFailed, BuildSpec, build, first_build_error
 from lab.kernel.kconfig import lacks, not_taken
 from lab.kernel.kernel import Kernel
 from lab.kernel.source import TreeSource
-
-# The targets that the builder asks a kernel for. `allnoconfig` keeps the options that
-# Kconfig.names knows, as the real one drops what it does not know.
-MAKEFILE = """\
-.PHONY: allnoconfig bzImage
-allnoconfig:
-\t@mkdir -p $(O)
-\t@grep -F -f Kconfig.names $(KCONFIG_ALLCONFIG) >$(O)/.config || true
-bzImage:
-\t@sleep 0.2; echo built >>$(O)/count
-\t@echo "  CC      main.o"
-\t@if grep -q broken main.c; then echo "main.c:1: error: broken" >&2; \\
-\t\techo "make: noise" >&2; exit 1; fi
-\t@mkdir -p $(O)/arch/x86/boot
-\t@cat main.c $(O)/.config >$(O)/arch/x86/boot/bzImage
-\t@echo "$(KBUILD_BUILD_TIMESTAMP) $(LOCALVERSION)" >>$(O)/arch/x86/boot/bzImage
-\t@cp main.c $(O)/vmlinux
-"""
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+from tests.helpers.kernels import MAKEFILE
 
 
 @pytest.fixture

@@ -13,15 +13,9 @@ from lab.kernel.build import BuildFailed, BuildSpec, build
 from lab.kernel.source import RevisionSource, series
 from lab.kernel.tree import chosen_compiler, source, tree_kernel
 from lab.kernel.worktree import Mend, Worktree
-from tests.kernel.test_build import MAKEFILE
+from tests.helpers.kernels import MAKEFILE
 
 GIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 def git(tree: Path, *words: str) -> str:

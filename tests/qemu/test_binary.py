@@ -27,7 +27,6 @@ def says(version: str) -> str:
 def _only_fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.delenv("LAB_QEMU", raising=False)
-    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(accel, "decide", lambda *_: Accel("tcg", "a test"))
 
 

@@ -7,8 +7,7 @@ from lab.system import answers
 
 
 @pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "_SETTLED_NS", -(10**12))  # not waiting for files to settle
 
 
@@ -94,7 +93,7 @@ def test_a_change_while_asking_is_not_missed(tmp_path: Path) -> None:
     assert answers.remember(["q"], [file], ask) == "two, longer"
 
 
-def test_a_failure_and_a_broken_record_are_asked_again(tmp_path: Path) -> None:
+def test_a_failure_and_a_broken_record_are_asked_again(cache: Path) -> None:
     def fail() -> str:
         raise ValueError("no")
 
@@ -102,7 +101,7 @@ def test_a_failure_and_a_broken_record_are_asked_again(tmp_path: Path) -> None:
         answers.remember(["q"], [], fail)
     ask = Oracle()
     answers.remember(["q"], [], ask)
-    for record in (tmp_path / "cache" / "answers").iterdir():
+    for record in (cache / "answers").iterdir():
         record.write_text("{")
     assert answers.remember(["q"], [], ask) == "answer 2"
 
