@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.system.files import PROJECT
+from tests.helpers.project import PROJECT
 
 # For each contract a wrong import, and the module that it is planted in.
 PLANTED = {
@@ -81,3 +82,10 @@ def test_a_new_package_must_be_given_a_floor(copy: Path) -> None:
         shutil.rmtree(package)
     assert done.returncode != 0
     assert "attic" in done.stdout + done.stderr
+
+
+def test_no_test_module_imports_another() -> None:
+    """What several use is in tests/helpers."""
+    wrong = re.compile(r"^\s*(from tests(\.(?!helpers\b)\w+)*\.test_|import tests\.)", re.MULTILINE)
+    found = [p for p in sorted(Path(__file__).parent.rglob("*.py")) if wrong.search(p.read_text())]
+    assert found == []

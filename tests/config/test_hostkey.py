@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
 
 from lab.config.hostkey import check_host_key
+from tests.helpers.hostkeys import ED25519, blob
 
-
-def blob(*parts: bytes) -> str:
-    return base64.b64encode(b"".join(len(p).to_bytes(4) + p for p in parts)).decode()
-
-
-ED25519 = blob(b"ssh-ed25519", bytes(range(32)))
 ECDSA = blob(b"ecdsa-sha2-nistp256", b"nistp256", bytes(65))
 RSA = blob(b"ssh-rsa", b"\1\0\1", bytes(257))
 

@@ -10,7 +10,7 @@ import pytest
 from lab.config.host import HostConfig
 from lab.errors import UserError
 from lab.host.address import Address, find_address
-from tests.config.test_hostkey import ED25519
+from tests.helpers.hostkeys import ED25519
 
 KEY = f"ssh-ed25519 {ED25519}"
 

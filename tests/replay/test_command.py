@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli.replay import _shifts
 from lab.errors import UserError
-from lab.qemu.binary import Qemu, find, program_of
-from lab.qemu.identity import Identity, identify
+from lab.qemu.identity import Identity
 from lab.replay.capsule import locate
 from lab.replay.compare import compare, reasons, told
 from lab.replay.hunt import Candidate, candidates
@@ -62,13 +60,6 @@ def test_candidates_try_all_seeds_first() -> None:
     ]  # fmt: skip
 
 
-def test_shifts() -> None:
-    assert _shifts("1, 2") == [1, 2]
-    for wrong in ("", "1,,2", "11", "-1", "x"):
-        with pytest.raises(UserError, match="--shifts"):
-            _shifts(wrong)
-
-
 def test_a_folder_stands_for_its_only_capsule(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no capsule"):
         locate(tmp_path)
@@ -79,25 +70,3 @@ def test_a_folder_stands_for_its_only_capsule(tmp_path: Path) -> None:
             assert locate(tmp_path) == tmp_path / "1" / "replay.capsule"
     with pytest.raises(UserError, match="2 capsules"):
         locate(tmp_path)
-
-
-def test_a_scripts_program_is_what_is_hashed(tmp_path: Path) -> None:
-    program = tmp_path / "usr" / "bin" / "qemu-system-x86_64"
-    program.parent.mkdir(parents=True)
-    program.write_bytes(b"\x7fELF one")
-    script = tmp_path / "qemu"
-    script.write_text(f'#!/bin/sh\nexec ld.so {program} "$@"\n')
-    assert program_of(script) == program
-    assert program_of(program) == program
-
-
-def test_the_machines_own_qemu_is_known_by_hash() -> None:
-    try:
-        binary: Qemu = find()
-    except UserError:
-        pytest.skip("no QEMU here")
-    found = identify(binary.path)
-    assert binary.version in found.version
-    assert len(found.program) == 64
-    assert "bios-256k.bin" in found.parts
-    assert found.differences(found) == []

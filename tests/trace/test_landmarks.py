@@ -45,25 +45,6 @@ def test_a_missing_symbol_is_named() -> None:
         find_landmarks(Symbols("vmlinux", {"init_task": 1}), program(), pv=True)
 
 
-def test_no_elf_file_and_none_with_symbols(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="x: is no ELF file"):
-        symbols.read(b"garbage", "x")
-    with pytest.raises(UserError, match=r"is no ELF file|holds no symbols"):
-        symbols.read(b"\x7fELF" + b"\0" * 60, "x")
-    (tmp_path / "v").write_bytes(b"..Linux version %s\0..Linux version 6.1.9-x (gcc) #1\n")
-    assert symbols.banner(tmp_path / "v") == "6.1.9-x"
-    (tmp_path / "v").write_bytes(b"nothing")
-    assert symbols.banner(tmp_path / "v") is None
-
-
-def test_files_in_a_ramdisk() -> None:
-    archive = ramdisk(b"program")
-    assert file_in(archive, "init") == b"program"
-    assert file_in(archive, "none") is None
-    for damaged in (b"", b"070701", archive[:200], b"070701" + b"z" * 200):
-        assert file_in(damaged, "init") in (None, b"")
-
-
 def test_the_native_boot_of_a_capsule() -> None:
     dom0 = Boot(
         "/q", "tcg", Path("k"), Path("r"), "panic=1 mmx.seed=3 mmx.windows=0 mmx.stop=1", 1, 256,

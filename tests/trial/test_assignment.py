@@ -1,0 +1,9 @@
+"""What a trial tells the stress program."""
+
+from __future__ import annotations
+
+from lab.trial.assignment import boot_words
+
+
+def test_boot_words() -> None:
+    assert boot_words({"run": "ab", "seconds": "3"}) == "mmx.run=ab mmx.seconds=3"
