@@ -23,7 +23,7 @@ run: setup
 	@$(LAB) run $(ARGS)
 
 bench: setup
-	@$(LAB) run -c bench.yaml $(ARGS); code=$$?; $(LAB) figures results/latest; exit $$code
+	@$(LAB) run -c bench.yaml $(ARGS); code=$$?; $(LAB) figures "$${LAB_RESULTS:-results}/latest"; exit $$code
 
 speed: setup
 	@.venv/bin/python -m tests.benchmark $(ARGS)
