@@ -36,6 +36,7 @@ lint: setup-dev
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
+	.venv/bin/reuse lint --quiet
 	shellcheck $(SHELL_SCRIPTS)
 	$(MAKE) --no-print-directory -s -C repro analyze
 
