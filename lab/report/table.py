@@ -9,7 +9,7 @@ from lab.verdict.cell import CellVerdict
 HEADINGS = ("cell", "verdict", "expected", "windows", "hits", "boots", "how sure", "seconds")
 LEFT = 3  # columns of words; the others hold numbers
 # In all rows a hit is a window in which a check failed.
-HOW_SURE = "how sure: the probability that a kernel {times} the control would have been caught here"
+HOW_SURE = "how sure: the probability that a kernel {times} the control would have been caught"
 
 
 def make_row(cell: CellVerdict) -> tuple[str, ...]:
