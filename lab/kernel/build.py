@@ -20,6 +20,7 @@ from lab.errors import LabError, UserError
 from lab.kernel import fixup as fixups
 from lab.kernel import kconfig
 from lab.kernel.fixup import Chosen
+from lab.kernel.fixup_table import TABLE
 from lab.kernel.kconfig import not_taken
 from lab.kernel.kernel import Kernel
 from lab.kernel.recipe import repeat
@@ -80,7 +81,7 @@ class BuildSpec:
 
     @functools.cached_property  # of the source as it was when the build began
     def _whole_key(self) -> str:
-        mended = [fixup.identity for fixup in fixups.considered(self.source.release)]
+        mended = [fixup.identity for fixup in fixups.consider(TABLE, self.source.release)]
         patches = (path.read_bytes() for path in _files(self.patches))
         return sha256_of(self._key(self.source.id), *mended, *patches)[:16]
 
@@ -150,8 +151,10 @@ def _bring(spec: BuildSpec, tree: Worktree, log: Path) -> tuple[Chosen, list[str
     """The source, patches and fix-ups into the work folder; what was done."""
     found: list[Chosen] = []
 
+    major = compiler_major(spec.compiler)
+
     def mends(src: Path) -> tuple[Any, ...]:
-        found.append(fixups.choose(spec.source.release, src, compiler_major(spec.compiler)))
+        found.append(fixups.choose(TABLE, spec.source.release, src, major))
         return found[0].mends
 
     try:

@@ -10,6 +10,7 @@ import pytest
 from lab.errors import UserError
 from lab.kernel import fixup as fixups
 from lab.kernel.build import BuildFailed, BuildSpec, build
+from lab.kernel.fixup_table import TABLE
 from lab.kernel.source import RevisionSource, series
 from lab.kernel.tree import chosen_compiler, source, tree_kernel
 from lab.kernel.worktree import Mend, Worktree
@@ -151,7 +152,7 @@ HEAD = "\tpushq $\\i\t\t# 72(%rsp) Vector number\n\tjmp early_idt_handler\n\t.en
 def mended(tree: Path, release: tuple[int, int, int], major: int = 12) -> dict[str, str]:
     """The files that the fix-ups change, with their new text."""
     made: dict[str, str] = {}
-    for mend in fixups.choose(release, tree, major).mends:
+    for mend in fixups.choose(TABLE, release, tree, major).mends:
         path = tree / mend.path
         text = made.get(mend.path) or (path.read_text() if path.exists() else "")
         made[mend.path] = mend.edit(text) or ""
@@ -269,7 +270,7 @@ def test_a_compiler_newer_than_the_tree_gets_a_header(tmp_path: Path) -> None:
 
 
 def words(tree: Path, release: tuple[int, int, int]) -> tuple[str, str]:
-    chosen = fixups.choose(release, tree, 12)
+    chosen = fixups.choose(TABLE, release, tree, 12)
     return " ".join(chosen.cc), " ".join(chosen.hostcc)
 
 
@@ -292,11 +293,11 @@ def test_what_a_series_is() -> None:
 
 def test_todays_trees_are_left_alone(tmp_path: Path) -> None:
     tree = old(tmp_path, "6.1")
-    assert fixups.considered((6, 1, 0)) == ()
-    assert fixups.choose((6, 1, 0), tree, 12) == fixups.Chosen((), (), (), ())
+    assert fixups.consider(TABLE, (6, 1, 0)) == ()
+    assert fixups.choose(TABLE, (6, 1, 0), tree, 12) == fixups.Chosen((), (), (), ())
 
 
 def test_every_fixup_says_why_and_who_knows() -> None:
-    every = fixups.considered((2, 6, 26))
+    every = fixups.consider(TABLE, (2, 6, 26))
     assert len({fixup.name for fixup in every}) == len(every)
     assert all(fixup.reason and fixup.source for fixup in every)
