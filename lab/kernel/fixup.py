@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab.kernel.source import Release
+from lab.console.release import Release
 from lab.kernel.worktree import Mend
 
 

@@ -11,12 +11,12 @@ import gzip
 import io
 import json
 import lzma
-import re
 import struct
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.console.release import read_release
 from lab.errors import LabError, UserError
 from lab.system.answers import remember
 from lab.system.process import filter_bytes
@@ -40,8 +40,7 @@ class BzImage:
     @property
     def release(self) -> tuple[int, int]:
         """Major and minor; (0, 0) when the version does not read like one."""
-        found = re.match(r"(\d{1,3})\.(\d{1,4})", self.version)
-        return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+        return read_release(self.version)[:2]
 
 
 def read(path: Path) -> BzImage:

@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from lab.console.release import Release
 from lab.errors import LabError, UserError
 from lab.kernel.build import BuildSpec, build
 from lab.kernel.control import FRAGMENTS as CONTROL_FRAGMENTS
 from lab.kernel.kernel import Kernel
-from lab.kernel.source import Release, RevisionSource, Source, TreeSource
+from lab.kernel.source import RevisionSource, Source, TreeSource
 from lab.system.cache import cache_dir, locked
 from lab.system.files import sha256_of
 from lab.system.git import find_commit, git

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.kernel.source import Source, series
+from lab.kernel.source import Source, find_series
 from lab.patch import mail as patchmail
 from lab.patch.mail import Patch
 from lab.system.files import write_atomic
@@ -78,7 +78,7 @@ class Worktree:
     def _place(self, source: Source) -> None:
         """Another place, or another series whose objects would not fit: begin anew."""
         mark = self.folder / "place"
-        wanted = f"{source.place} {series(source.release)}"
+        wanted = f"{source.place} {find_series(source.release)}"
         if mark.exists() and mark.read_text() == wanted:
             return
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -11,7 +11,7 @@ from lab.errors import UserError
 from lab.kernel import fixup as fixups
 from lab.kernel.build import BuildFailed, BuildSpec, build
 from lab.kernel.fixup_table import TABLE
-from lab.kernel.source import RevisionSource, series
+from lab.kernel.source import RevisionSource, find_series
 from lab.kernel.tree import chosen_compiler, source, tree_kernel
 from lab.kernel.worktree import Mend, Worktree
 from tests.helpers.kernels import MAKEFILE
@@ -287,8 +287,8 @@ def test_words_for_the_compiler_go_by_what_the_tree_lacks(tmp_path: Path) -> Non
 
 
 def test_what_a_series_is() -> None:
-    assert series((3, 19, 8)) == series((3, 19, 0))
-    assert series((2, 6, 32)) != series((2, 6, 31))
+    assert find_series((3, 19, 8)) == find_series((3, 19, 0))
+    assert find_series((2, 6, 32)) != find_series((2, 6, 31))
 
 
 def test_todays_trees_are_left_alone(tmp_path: Path) -> None:
