@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from lab.errors import LabError, UserError
 from lab.qemu.boot import Boot, command, members, portable
 from lab.qemu.identity import Identity
 from lab.system.files import replacing, sha256, short
+from lab.system.scratch import open_scratch
 from lab.verdict.facts import TrialFacts
 
 FORMAT = 1
@@ -212,8 +212,7 @@ def _add(archive: zipfile.ZipFile, name: str, source: Path) -> None:
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Capsule]:
     """Unpack a capsule into a temporary folder, checked; UserError when it is damaged."""
-    with tempfile.TemporaryDirectory(prefix="lab-capsule-") as name:
-        folder = Path(name)
+    with open_scratch("capsule") as folder:
         try:
             with zipfile.ZipFile(path) as archive:
                 manifest = _unpacked(archive, folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import threading
 import time
 from dataclasses import asdict
@@ -26,6 +25,7 @@ from lab.replay.hunt import Hunt, candidates
 from lab.report.terminal import Terminal
 from lab.supplies.gather import gather_showing
 from lab.system.files import replacing, short
+from lab.system.scratch import open_scratch
 from lab.trial.job import Job
 
 
@@ -76,8 +76,8 @@ def replay(path: Path) -> int:
         here = identify(binary.path)
         terminal.say(f"{capsule.manifest.cell}: {capsule.manifest.shows}")
         terminal.say(f"made by {capsule.manifest.qemu.version}")
-        with tempfile.TemporaryDirectory(prefix="lab-replay-") as name:
-            console = Path(name) / "console.log"
+        with open_scratch("replay") as folder:
+            console = folder / "console.log"
             ending = _booted(capsule, binary, console, terminal)
             expected, found = capsule.console, console.read_bytes()
             parting = replaying.compare(expected, found)
