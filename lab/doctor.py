@@ -172,7 +172,7 @@ def nesting(own: Qemu, chosen: Accel) -> Check:
 
 def _xen() -> Check:
     package = find_package(XenConfig())
-    version = debian.candidate(package)
+    version = debian.find_candidate(package)
     return Check("xen", True, f"{package} {version}, booted from the package: not installed")
 
 

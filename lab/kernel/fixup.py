@@ -96,15 +96,15 @@ def choose(table: Sequence[Fixup], release: Release, tree: Path, major: int) -> 
             names.append(fixup.name)
             cc += fixup.cc
             hostcc += fixup.hostcc
-        made = list(_mends(fixup, tree, major))
+        made = list(_make_mends(fixup, tree, major))
         if made:
             names.append(fixup.name)
             mends += made
     return Chosen(tuple(names), tuple(cc), tuple(hostcc), tuple(mends))
 
 
-def _mends(fixup: Fixup, tree: Path, major: int) -> Iterator[Mend]:
-    if isinstance(fixup, Edit) and _needed(tree, fixup):
+def _make_mends(fixup: Fixup, tree: Path, major: int) -> Iterator[Mend]:
+    if isinstance(fixup, Edit) and _needs(tree, fixup):
         yield Mend(fixup.path, lambda text: edit_text(text, fixup))
     if isinstance(fixup, Header) and _matches(tree, fixup.find):
         newest = max((n for n in range(3, 20) if (tree / fixup.known.format(major=n)).is_file()),
@@ -114,7 +114,7 @@ def _mends(fixup: Fixup, tree: Path, major: int) -> Iterator[Mend]:
             yield Mend(fixup.path.format(major=major), lambda _text: f"#include <{name}>\n")
 
 
-def _needed(tree: Path, edit: Edit) -> bool:
+def _needs(tree: Path, edit: Edit) -> bool:
     there = bool(edit.lacks) and _matches(tree, (edit.path, edit.lacks))
     return not there and _matches(tree, (edit.path, edit.find))
 

@@ -68,7 +68,7 @@ def _read(path: Path) -> BzImage:
             f"{path}: the bzImage is cut off, {len(image)} of {whole} bytes; build or copy it again"
         )
     try:
-        vmlinux = _payload(image, setup_sectors)
+        vmlinux = _unpack(image, setup_sectors)
         bits, notes = _look_into(vmlinux) if vmlinux is not None else (None, None)
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise UserError(
@@ -76,10 +76,10 @@ def _read(path: Path) -> BzImage:
         ) from None
     pv = None if notes is None else _ELFNOTE_ENTRY in notes
     pvh = None if notes is None else _ELFNOTE_PHYS32_ENTRY in notes
-    return BzImage(_version(image), pv, pvh, bits)
+    return BzImage(_read_version(image), pv, pvh, bits)
 
 
-def _version(image: bytes) -> str:
+def _read_version(image: bytes) -> str:
     offset = struct.unpack_from("<H", image, 0x20E)[0]
     if not offset:
         return ""
@@ -88,7 +88,7 @@ def _version(image: bytes) -> str:
     return words[0] if words else ""
 
 
-def _payload(image: bytes, setup_sectors: int) -> bytes | None:
+def _unpack(image: bytes, setup_sectors: int) -> bytes | None:
     """The decompressed vmlinux; None before boot protocol 2.08 or for an unknown compressor."""
     if struct.unpack_from("<H", image, 0x206)[0] < 0x208:
         return None

@@ -15,53 +15,53 @@ from lab.system.answers import cached_sha256
 
 def resolve(name: str, config: KernelConfig, report: Callable[[str], None]) -> Bootable:
     """Find, download or build a kernel and look into its image; UserError when it is not there."""
-    kernel = _kernel(name, config, report)
+    kernel = _find_kernel(name, config, report)
     return Bootable(kernel, bzimage.read(kernel.image))
 
 
-def _kernel(name: str, config: KernelConfig, report: Callable[[str], None]) -> Kernel:
+def _find_kernel(name: str, config: KernelConfig, report: Callable[[str], None]) -> Kernel:
     if config.control is not None:
-        from lab.kernel.control import control_kernel
+        from lab.kernel.control import build_control
 
-        return control_kernel(config.control, report)
+        return build_control(config.control, report)
     if config.tree is not None:
-        from lab.kernel.tree import tree_kernel
+        from lab.kernel.tree import build_tree
 
-        return tree_kernel(
+        return build_tree(
             name, config.tree, config.rev, config.patches, report,
             fragments=config.fragments, make=config.make, compiler=config.compiler,
         )  # fmt: skip
     if config.image is not None:
         if not config.image.is_file():
             raise UserError(f"kernels.{name}.image: there is no file {config.image}")
-        provenance = {"source": "image", **_identity(config.image)}
-        return Kernel(name, config.image, provenance, vmlinux=_symbols(config.image))
+        provenance = {"source": "image", **_identify(config.image)}
+        return Kernel(name, config.image, provenance, vmlinux=_find_symbols(config.image))
     if config.deb is not None:
-        return _from_package(name, debian.of_file(config.deb))
+        return _take_package(name, debian.read_deb(config.deb))
     assert config.package is not None
-    return _from_package(name, debian.download(_image_package(config.package)))
+    return _take_package(name, debian.download(_find_image_package(config.package)))
 
 
-def _symbols(image: Path) -> Path | None:
+def _find_symbols(image: Path) -> Path | None:
     """A vmlinux beside the image, for capsules and traces; a damaged image is told elsewhere."""
     from lab.kernel import symbols
 
     try:
-        return symbols.beside(image)
+        return symbols.find_beside(image)
     except UserError:
         return None
 
 
-def _image_package(name: str) -> str:
+def _find_image_package(name: str) -> str:
     """A meta-package such as linux-image-amd64 stands for the kernel that it depends on."""
-    debian.candidate(name)
-    for dependency in debian.depends(name):
+    debian.find_candidate(name)
+    for dependency in debian.find_dependencies(name):
         if dependency.startswith("linux-image-"):
             return dependency
     return name
 
 
-def _from_package(name: str, package: debian.Package) -> Kernel:
+def _take_package(name: str, package: debian.Package) -> Kernel:
     boot = debian.unpack(package) / "boot"
     images = sorted(boot.glob("vmlinu[xz]-*"))
     if len(images) != 1:
@@ -70,10 +70,10 @@ def _from_package(name: str, package: debian.Package) -> Kernel:
             "one is wanted; name a linux-image package"
         )
     config = next(iter(boot.glob("config-*")), None)
-    provenance = {"source": "package", **package.provenance(), **_identity(images[0])}
+    provenance = {"source": "package", **package.provenance(), **_identify(images[0])}
     provenance["package_sha256"] = package.sha256
     return Kernel(name, images[0], provenance, config)
 
 
-def _identity(image: Path) -> dict[str, str]:
+def _identify(image: Path) -> dict[str, str]:
     return {"image": str(image), "sha256": cached_sha256(image)}

@@ -132,11 +132,11 @@ class RevisionSource(Commit):
 
     @property
     def release(self) -> Release:
-        return _release_at(self.repository, self.commit, self.origin)
+        return _read_release_at(self.repository, self.commit, self.origin)
 
 
 @functools.cache  # a commit's Makefile does not change
-def _release_at(repository: Path, commit: str, origin: str) -> Release:
+def _read_release_at(repository: Path, commit: str, origin: str) -> Release:
     makefile = read_file(repository, commit, "Makefile")
     if makefile is None:
         raise UserError(f"{origin}: {commit[:12]} is not a Linux tree (no Makefile)")

@@ -50,7 +50,7 @@ def read(content: bytes | Path, origin: str) -> Symbols:
     return Symbols(origin, found)
 
 
-def banner(vmlinux: Path) -> str | None:
+def read_banner(vmlinux: Path) -> str | None:
     """The text 'Linux version ...' in a vmlinux, up to its compiler; None without one."""
     mark = b"Linux version "
     content = vmlinux.read_bytes()
@@ -63,7 +63,7 @@ def banner(vmlinux: Path) -> str | None:
     return None
 
 
-def beside(image: Path) -> Path | None:
+def find_beside(image: Path) -> Path | None:
     """The vmlinux that a kernel image was made of, where it lies in its usual places."""
     places = [image.with_name(image.name.replace("bzImage", "vmlinux"))]
     if image.parts[-4:] == ("arch", "x86", "boot", "bzImage"):
@@ -74,9 +74,9 @@ def beside(image: Path) -> Path | None:
 
 def fits(vmlinux: Path, image: Path) -> bool:
     """Whether both say the same version."""
-    return banner(vmlinux) == version(image)
+    return read_banner(vmlinux) == read_version(image)
 
 
-def version(image: Path) -> str:
+def read_version(image: Path) -> str:
     """As in `uname -r`."""
     return bzimage.read(image).version.split(" ")[0]

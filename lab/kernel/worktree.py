@@ -72,7 +72,7 @@ class Worktree:
         made = []
         for name in sorted(self._changed()):
             old, new = self._pristine / name, self.src / name
-            made += _diff(name, old if old.is_file() else None, new if new.is_file() else None)
+            made += _make_diff(name, old if old.is_file() else None, new if new.is_file() else None)
         return "".join(made).encode(errors="surrogateescape")
 
     def _place(self, source: Source) -> None:
@@ -121,7 +121,7 @@ class Worktree:
                 if inside and ".." not in inside.split("/"):
                     named.add(inside)
                     self._copy(inside, stage)
-        fitted = patchmail.apply_all(read, stage)
+        fitted = patchmail.apply(read, stage)
         return named, [f"{one.name}: {note}" for one in fitted for note in one.notes]
 
     def _copy(self, name: str, stage: Path) -> None:
@@ -174,7 +174,7 @@ class Worktree:
                 os.utime(path, ns=(time, time))
 
 
-def _diff(name: str, old: Path | None, new: Path | None) -> list[str]:
+def _make_diff(name: str, old: Path | None, new: Path | None) -> list[str]:
     before, after = (
         path.read_bytes().decode(errors="surrogateescape").splitlines(keepends=True) if path else []
         for path in (old, new)

@@ -81,7 +81,7 @@ def _make(final: Path) -> None:
             [
                 "mmdebstrap", "--variant=extract", f"--include={','.join(PACKAGES)}",
                 "--aptopt=Apt::Install-Recommends \"false\"", f"--keyring={KEYRING}",
-                SUITE, archive, debian.mirror(),
+                SUITE, archive, debian.find_mirror(),
             ],
             log=log,
             # Not below the user's home, which mmdebstrap's subordinate users cannot enter.

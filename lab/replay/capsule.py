@@ -23,7 +23,7 @@ from lab.config.model import MAX_SHIFT, check_args
 from lab.errors import LabError, UserError
 from lab.qemu.boot import Boot, command, members, portable
 from lab.qemu.identity import Identity
-from lab.system.files import replacing, sha256, short
+from lab.system.files import replacing, sha256, shorten
 from lab.system.scratch import open_scratch
 from lab.verdict.facts import TrialFacts
 
@@ -292,4 +292,4 @@ def locate(path: Path) -> Path:
     if len(found) == 1:
         return found[0]
     what = f"{len(found)} capsules, name one of them" if found else "no capsule"
-    raise UserError(f"{path}: holds {what}" + "".join(f"\n  {short(p)}" for p in found[:20]))
+    raise UserError(f"{path}: holds {what}" + "".join(f"\n  {shorten(p)}" for p in found[:20]))

@@ -24,7 +24,7 @@ from lab.replay.compare import find_emulator
 from lab.replay.hunt import Hunt, candidates
 from lab.report.terminal import Terminal
 from lab.supplies.gather import gather_showing
-from lab.system.files import replacing, short
+from lab.system.files import replacing, shorten
 from lab.system.scratch import open_scratch
 from lab.trial.job import Job
 
@@ -47,7 +47,8 @@ def capsule(
     folder.write("plan.json", {"cells": [asdict(cell)]})
     folder.write("manifest.json", make_manifest(supplies.provenance(), f"lab capsule {wanted}"))
     terminal.say(
-        f"searching up to {seeds * len(shifts)} boots of {wanted}; evidence in {short(folder.path)}"
+        f"searching up to {seeds * len(shifts)} boots of {wanted}; "
+        f"evidence in {shorten(folder.path)}"
     )
     job = Job(config, supplies, folder, terminal.board, threading.Event())
     hunt = Hunt(job, cell)

@@ -40,7 +40,7 @@ class Package:
         return {"package": self.name, "version": self.version, "sha256": self.sha256}
 
 
-def of_file(deb: Path) -> Package:
+def read_deb(deb: Path) -> Package:
     """Read name and version from a .deb file; UserError when it is none."""
     if not deb.is_file():
         raise UserError(f"{deb}: no such .deb file")
@@ -53,7 +53,7 @@ def of_file(deb: Path) -> Package:
 
 
 @functools.cache
-def candidate(name: str) -> str:
+def find_candidate(name: str) -> str:
     """The version apt would take; UserError when the registry does not have the package."""
     if not _NAME.fullmatch(name):
         raise UserError(f"{name!r} is not a Debian package name")
@@ -64,7 +64,7 @@ def candidate(name: str) -> str:
 
 
 @functools.cache
-def depends(name: str) -> list[str]:
+def find_dependencies(name: str) -> list[str]:
     """What a package depends on directly: how a meta-package names today's kernel."""
     lines = _ask("depends", name).splitlines()
     return [line.split(":", 1)[1].strip() for line in lines if "Depends:" in line]
@@ -81,7 +81,7 @@ def _ask(question: str, name: str) -> str:
 
 def download(name: str) -> Package:
     """The candidate's .deb, downloaded once and kept in the cache."""
-    version = candidate(name)
+    version = find_candidate(name)
     folder = cache_dir() / "deb" / f"{name}_{version.replace(':', '%3a').replace('/', '_')}"
     with locked(folder.with_name(folder.name + ".lock")):
         if not folder.is_dir():
@@ -106,7 +106,7 @@ def unpack(package: Package) -> Path:
     return folder
 
 
-def mirror() -> str:
+def find_mirror() -> str:
     """The address of the Debian archive that the machine's own apt uses: any suite is there.
 
     LabError when apt's sources name no Debian archive.
@@ -120,7 +120,7 @@ def mirror() -> str:
     raise LabError("apt's sources name no Debian archive: see /etc/apt/sources.list*")
 
 
-def suite() -> str:
+def find_suite() -> str:
     """The code name of the machine's own Debian, such as bookworm."""
     name = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if not name:
@@ -128,7 +128,7 @@ def suite() -> str:
     return name
 
 
-def source(name: str, wanted: str | None, report: Callable[[str], None]) -> Package:
+def fetch_source(name: str, wanted: str | None, report: Callable[[str], None]) -> Package:
     """A source package's .dsc with its other files beside it, in the cache.
 
     ``wanted``: the version to take where the archive has it, else the newest that it has. The
@@ -139,34 +139,36 @@ def source(name: str, wanted: str | None, report: Callable[[str], None]) -> Pack
         raise UserError(f"{name!r} is not a Debian package name")
     base = cache_dir() / "src"
     with locked(base / f"{name}.lock"):
-        known = base / f"{name}_{_flat(wanted or 'newest')}.version"  # what was taken, before
+        known = base / f"{name}_{_flatten(wanted or 'newest')}.version"  # what was taken, before
         if not known.exists():
-            write_atomic(known, _fetch_source(base, name, wanted, report))
+            write_atomic(known, _download_source(base, name, wanted, report))
         version = known.read_text()
-        folder = base / f"{name}_{_flat(version)}"
+        folder = base / f"{name}_{_flatten(version)}"
     files = list(folder.glob("*.dsc"))
     if len(files) != 1:
         raise LabError(f"{folder} should hold one .dsc; remove {known} and it")
     return Package(name, version, files[0], sha256(files[0]))
 
 
-def _flat(version: str) -> str:
+def _flatten(version: str) -> str:
     return version.replace(":", "%3a").replace("/", "_")
 
 
-def _fetch_source(base: Path, name: str, wanted: str | None, report: Callable[[str], None]) -> str:
+def _download_source(
+    base: Path, name: str, wanted: str | None, report: Callable[[str], None]
+) -> str:
     """Download, and say which version it is."""
     report(f"downloading the source of {name}")
     options = _private_lists(base / "apt")
     run(["apt-get", *options, "update"], timeout=600)
     shown = run(["apt-cache", *options, "showsrc", name])
     versions = re.findall(r"^Version: (\S+)$", shown, re.MULTILINE)
-    versions.sort(key=functools.cmp_to_key(_newer_first))
+    versions.sort(key=functools.cmp_to_key(_compare_versions))
     if wanted in versions:
         versions = [str(wanted), *(v for v in versions if v != wanted)]
     first: LabError | None = None
     for version in dict.fromkeys(map(str, versions)):
-        folder = base / f"{name}_{_flat(version)}"
+        folder = base / f"{name}_{_flatten(version)}"
         try:
             if not folder.is_dir():
                 with building(folder) as scratch:
@@ -180,7 +182,7 @@ def _fetch_source(base: Path, name: str, wanted: str | None, report: Callable[[s
     raise LabError(f"the source of {name} cannot be downloaded: {first or 'apt knows none'}")
 
 
-def _newer_first(one: str, other: str) -> int:
+def _compare_versions(one: str, other: str) -> int:
     try:
         run(["dpkg", "--compare-versions", one, "gt", other])
     except LabError:

@@ -52,7 +52,7 @@ def sha256_of(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def short(path: Path) -> str:
+def shorten(path: Path) -> str:
     """Relative to where the user stands, when it is below."""
     try:
         return str(path.relative_to(Path.cwd()))

@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.system.cache import cache_dir
 from lab.system.files import write_atomic
-from lab.system.process import first_error
+from lab.system.process import find_error
 
 # Of GIT_* variables only those that say how to reach another machine are kept: the others speak
 # of another repository than ours, or change what a commit looks like.
@@ -36,7 +36,7 @@ def git(
     """
     done = attempt(*words, at=at, env=env, given=given)
     if done.returncode != 0:
-        complaint = first_error(done.stderr or done.stdout)
+        complaint = find_error(done.stderr or done.stdout)
         verb = next(word for word in map(str, words) if word[:1] != "-" and "=" not in word)
         raise LabError(f"git {verb} failed ({done.returncode}): {complaint}")
     return done.stdout

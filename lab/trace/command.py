@@ -11,7 +11,7 @@ from lab.kernel import symbols
 from lab.replay.capsule import locate, opened
 from lab.replay.compare import find_emulator
 from lab.report.terminal import Terminal
-from lab.system.files import short, write_atomic
+from lab.system.files import shorten, write_atomic
 from lab.system.scratch import open_scratch
 from lab.trace import elf, story, svg, text
 from lab.trace.corruption import ROW, record_shown, trace_corruption
@@ -52,4 +52,4 @@ def _write(sides: list[Trace], name: str, terminal: Terminal) -> None:
         except OSError as error:
             raise UserError(f"{target}: cannot be written ({error.strerror})") from None
     terminal.say(drawn)
-    terminal.say("written to " + ", ".join(short(Path(f"{name}{suffix}")) for suffix in files))
+    terminal.say("written to " + ", ".join(shorten(Path(f"{name}{suffix}")) for suffix in files))

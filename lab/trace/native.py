@@ -32,7 +32,7 @@ def trace_natively(
     with open_scratch("trace") as folder:
         recording = record_shown(without_xen(boot), folder, _ROW, terminal)
         terminal.board.state(_ROW, "looking for a task that sleeps in its #NM")
-        version = symbols.version(boot.kernel)
+        version = symbols.read_version(boot.kernel)
         title = f"Linux {version} natively ({1 << _SHIFT} ns an instruction)"
         made = Trace(title, False, version, marks.names, None)
         for skip in range(_TRIES):

@@ -68,12 +68,12 @@ def _build(
     source.bring(tree, state)
     if not (tree / "xen" / "arch" / "x86" / "Makefile").is_file():
         raise UserError(f"{source.name} is not a Xen source tree (no xen/arch/x86)")
-    fitted = patchmail.apply_all(patches, tree)
+    fitted = patchmail.apply(patches, tree)
     _make(tree, scratch, options, report)
     facts = {
         "notes": [f"{one.name}: {note}" for one in fitted for note in one.notes],
         "seconds": round(time.monotonic() - began, 1),
-        "version": _version(tree),
+        "version": _read_version(tree),
     }
     shutil.rmtree(tree)
     state.unlink(missing_ok=True)
@@ -121,12 +121,12 @@ def _configure(file: Path, options: list[str], argv: list[str], log: Path) -> No
     with file.open("a") as config:
         config.write("\n".join(options) + "\n")
     run(argv, log=log)
-    missing = kconfig.not_taken(dict(line.split("=", 1) for line in options), file.read_text())
+    missing = kconfig.find_not_taken(dict(line.split("=", 1) for line in options), file.read_text())
     if missing:
-        raise LabError(f"Xen's configuration did not take {kconfig.some(missing)}")
+        raise LabError(f"Xen's configuration did not take {kconfig.list_some(missing)}")
 
 
-def _version(tree: Path) -> str:
+def _read_version(tree: Path) -> str:
     """As Xen says it at boot: 4.17.5 and what its makefile adds."""
     text = (tree / "xen" / "include" / "xen" / "compile.h").read_text(errors="replace")
     found = dict(re.findall(r"^#define XEN_(VERSION|SUBVERSION|EXTRAVERSION)\s+(.*)$", text, re.M))

@@ -43,7 +43,7 @@ class Xen:
 def resolve(config: XenConfig, report: Report = lambda _state: None) -> Xen:
     """Find, download or build a hypervisor once; nothing is installed."""
     if config.file is not None:
-        return _from_file(config.file, config.args)
+        return _take_file(config.file, config.args)
     if config.built:
         from lab.xen.build import build  # with the reader of patches: few runs need it
 
@@ -60,7 +60,7 @@ def resolve(config: XenConfig, report: Report = lambda _state: None) -> Xen:
     return Xen(image, package.name, package.version, config.args)
 
 
-def _from_file(path: Path, args: str) -> Xen:
+def _take_file(path: Path, args: str) -> Xen:
     """A hypervisor of the user's; UserError when QEMU could not load it."""
     try:
         content = path.read_bytes()

@@ -12,7 +12,7 @@ from lab.kernel import fixup as fixups
 from lab.kernel.build import BuildFailed, BuildSpec, build
 from lab.kernel.fixup_table import TABLE
 from lab.kernel.source import RevisionSource, find_series
-from lab.kernel.tree import chosen_compiler, source, tree_kernel
+from lab.kernel.tree import build_tree, choose_compiler, find_source
 from lab.kernel.worktree import Mend, Worktree
 from tests.helpers.kernels import MAKEFILE
 
@@ -73,29 +73,29 @@ def test_a_revision_that_does_not_build_says_so_and_the_next_one_does(tree: Path
 def test_what_is_not_there_is_said(tree: Path, tmp_path: Path) -> None:
     commit(tree, "one\n")
     with pytest.raises(UserError, match=r"git knows no commit 'v9.9' there"):
-        source(str(tree), "v9.9")
+        find_source(str(tree), "v9.9")
     with pytest.raises(UserError, match=r"there is no such folder"):
-        source(str(tmp_path / "nowhere"), None)
+        find_source(str(tmp_path / "nowhere"), None)
     with pytest.raises(UserError, match=r"there is no file"):
-        tree_kernel("k", tree, None, [tmp_path / "no.patch"], print)
+        build_tree("k", tree, None, [tmp_path / "no.patch"], print)
     with pytest.raises(UserError, match=r"'gcc-2.95' is not installed"):
-        tree_kernel("k", tree, None, [], print, compiler="gcc-2.95")
+        build_tree("k", tree, None, [], print, compiler="gcc-2.95")
     bare = tmp_path / "plain"
     bare.mkdir()
     with pytest.raises(UserError, match=r"is not a git repository, so it has no revision 'v4.1'"):
-        source(str(bare), "v4.1")
+        find_source(str(bare), "v4.1")
     with pytest.raises(UserError, match=r"git knows no commit '--upload-pack=x' there"):
-        source(str(tree), "--upload-pack=x")
+        find_source(str(tree), "--upload-pack=x")
     with pytest.raises(UserError, match="the make variable CC cannot be given"):
-        tree_kernel("k", tree, None, [], print, make={"CC": "x"})
+        build_tree("k", tree, None, [], print, make={"CC": "x"})
 
 
 def test_a_url_is_mirrored_and_brought_up_to_date(tree: Path, cache: Path) -> None:
     commit(tree, "one\n")
     url = tree.as_uri()
-    assert isinstance(source(url, "HEAD"), RevisionSource)
+    assert isinstance(find_source(url, "HEAD"), RevisionSource)
     later = commit(tree, "two\n")
-    found = source(url, later)
+    found = find_source(url, later)
     assert isinstance(found, RevisionSource)
     assert found.commit == later
     assert len([p for p in (cache / "git").iterdir() if p.is_dir()]) == 1
@@ -124,11 +124,11 @@ def test_a_file_that_ends_up_as_it_was_keeps_its_time(tree: Path, tmp_path: Path
 
 def test_an_older_compiler_for_an_older_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.kernel.tree.shutil.which", lambda name: name if "1" in name else None)
-    assert chosen_compiler(None, (3, 19, 8)) == "gcc-11"
-    assert chosen_compiler(None, (6, 1, 0)) == "gcc"
-    assert chosen_compiler("gcc-12", (3, 19, 8)) == "gcc-12"
+    assert choose_compiler(None, (3, 19, 8)) == "gcc-11"
+    assert choose_compiler(None, (6, 1, 0)) == "gcc"
+    assert choose_compiler("gcc-12", (3, 19, 8)) == "gcc-12"
     monkeypatch.setattr("lab.kernel.tree.shutil.which", lambda _name: None)
-    assert chosen_compiler(None, (3, 19, 8)) == "gcc"
+    assert choose_compiler(None, (3, 19, 8)) == "gcc"
 
 
 # -- fix-ups -----------------------------------------------------------------------------------
