@@ -70,7 +70,7 @@ class BuildSpec:
     base: tuple[Path, ...] = ()
 
     def work_key(self) -> str:
-        """What an object folder depends on, but for revision and patches."""
+        """What an object folder depends on, except revision and patches."""
         return self._key(self.source.place)
 
     def key(self) -> str:
@@ -97,7 +97,7 @@ def is_built(spec: BuildSpec) -> bool:
 
 
 def find_log(spec: BuildSpec) -> Path:
-    """What the last attempt said; there when it failed."""
+    """The log of the last attempt; it exists when that failed."""
     return cache_dir() / "kernel-work" / f"{spec.key()}.log"
 
 
@@ -145,7 +145,7 @@ def _build(spec: BuildSpec, scratch: Path, report: Report, objects: Path | None)
 
 
 def _bring(spec: BuildSpec, tree: Worktree, log: Path) -> tuple[Chosen, list[str]]:
-    """The source, patches and fix-ups into the work folder; what was done."""
+    """Bring source, patches and fix-ups into the work folder; what was done."""
     found: list[Chosen] = []
 
     major = read_compiler_major(spec.compiler)
@@ -214,11 +214,11 @@ def _configure(
 def _check_base(
     spec: BuildSpec, base: dict[str, str], made: str, known: set[str], log: Path, report: Report
 ) -> None:
-    """Refuse a kernel that is none for this lab; mention what else the base did not get."""
+    """Refuse a kernel that this lab cannot use; mention what else the base did not get."""
     lacking = kconfig.find_lacking(made, known) if spec.base else []
     if lacking:
         raise BuildFailed(
-            f"the configuration of {spec.name} is of no use here: {'; '.join(lacking)}",
+            f"the configuration of {spec.name} cannot be used here: {'; '.join(lacking)}",
             lacking[0], log,
         )  # fmt: skip
     missing = kconfig.find_not_taken(base, made)
@@ -227,14 +227,14 @@ def _check_base(
 
 
 def _make(spec: BuildSpec, argv: list[str], log: Path, report: Report) -> None:
-    files, told = 0, time.monotonic()
+    files, reported = 0, time.monotonic()
     report("compiling (some 900 files for a minimal kernel: 3 to 10 minutes on 2 cores)")
 
     def count(line: str) -> None:
-        nonlocal files, told
+        nonlocal files, reported
         files += line.startswith(("  CC ", "  AS "))
-        if time.monotonic() - told > 5:
-            told = time.monotonic()
+        if time.monotonic() - reported > 5:
+            reported = time.monotonic()
             report(f"compiling, {files} files done")
 
     # The build's number is part of the image, and counts up in an object folder that is kept.
@@ -262,8 +262,8 @@ def _try(spec: BuildSpec, log: Path, argv: list[str], line: Callable[[str], None
 
 
 # What compilers and linkers write when they give up; then what shells, perl and make write. The
-# cause stands before its effects, but not always before what was said in passing: an old Kconfig
-# goes on after a recursive dependency.
+# cause stands before its effects, but not always before harmless messages: an old Kconfig goes on
+# after a recursive dependency.
 _CAUSES = tuple(
     re.compile(pattern)
     for pattern in (
@@ -281,14 +281,14 @@ def find_build_error(log: str) -> str:
     lines = [line.strip() for line in last.splitlines() if line.strip()]
     for pattern in _CAUSES:
         for line in lines:
-            # Names such as error.o, or a warning that speaks of errors, are none.
+            # A name such as error.o is not an error, nor is a warning that mentions one.
             if pattern.search(line) and "warning:" not in line and not line.startswith("CC "):
                 return line[:300]
     return lines[-1][:300] if lines else "no output"
 
 
 def _keep_repeat(spec: BuildSpec, tree: Worktree, chosen: Chosen, scratch: Path) -> None:
-    """The whole way as a script for a stranger, with the patch and configuration that it wants."""
+    """The whole build as a script for a stranger, with the patch and configuration it needs."""
     shutil.copy(tree.folder / "fragments.config", scratch / "fragments.config")
     change = tree.difference()
     write_atomic(scratch / "source.patch", change)

@@ -28,7 +28,7 @@ class Fixup:
 
     @property
     def identity(self) -> str:
-        """Changes with what it does, not with what is said of it."""
+        """Changes with what it does, not with its reason or source."""
         return repr(replace(self, reason="", source=""))
 
 

@@ -39,7 +39,7 @@ class BzImage:
 
     @property
     def release(self) -> tuple[int, int]:
-        """Major and minor; (0, 0) when the version does not read like one."""
+        """Major and minor; (0, 0) when the version does not begin with numbers."""
         return read_release(self.version)[:2]
 
 

@@ -1,7 +1,7 @@
 """A kernel's configuration: fragments on top of allnoconfig, for any version since 2.6.26.
 
 allnoconfig with KCONFIG_ALLCONFIG is in all of them; olddefconfig and merge_config.sh are not.
-Symbols that a version does not have are left out; those that matter and did not take are said.
+Symbols that a version does not have are left out; those that matter and did not take are reported.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 _WANTED = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)")
 _SYMBOL = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
 
-# Without these the kernel is none for this lab: the symbols that do it, by version (any of a
-# row is enough), and what is missing without them.
+# Without these the lab cannot use a kernel: the symbols, by version (any of a row is enough), and
+# what is missing without them.
 _MATTERS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("X86_64", "X86_PAE"), "it is no 64-bit kernel, and none of 32 bits that Xen would start"),
+    (("X86_64", "X86_PAE"), "it is neither a 64-bit kernel nor a 32-bit one that Xen would start"),
     # XEN_PV since 4.12; before, XEN was it.
     (("XEN_PV", "XEN"), "it cannot run as dom0 or pv (Xen needs PARAVIRT and, in old versions, "
                         "EXPERIMENTAL)"),
@@ -25,7 +25,7 @@ _MATTERS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("SERIAL_8250_CONSOLE",), "its console without Xen would be silent"),
     (("BLK_DEV_INITRD",), "it cannot start the stress program, which comes as a ramdisk"),
     (("BINFMT_ELF",), "it cannot start the stress program"),
-    (("PROC_FS",), "the stress program cannot tell what it runs on"),
+    (("PROC_FS",), "the stress program cannot see what it runs on"),
     (("PREEMPT_VOLUNTARY", "PREEMPT", "PREEMPT_LAZY"), "the first FPU use gives way only "
                                                        "while memory is short: the bug could "
                                                        "hardly show"),

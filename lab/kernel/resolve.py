@@ -43,7 +43,7 @@ def _find_kernel(name: str, config: KernelConfig, report: Callable[[str], None])
 
 
 def _find_symbols(image: Path) -> Path | None:
-    """A vmlinux beside the image, for capsules and traces; a damaged image is told elsewhere."""
+    """A vmlinux beside the image, for capsules and traces. Others report a damaged image."""
     from lab.kernel import symbols
 
     try:

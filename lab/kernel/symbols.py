@@ -13,7 +13,7 @@ from lab.kernel import image as bzimage
 
 @dataclass(frozen=True)
 class Symbols:
-    """``addresses`` by name; of a name that stands twice, the first."""
+    """``addresses`` by name; of a name that occurs twice, the first."""
 
     origin: str
     addresses: dict[str, int]
@@ -28,7 +28,7 @@ class Symbols:
 
 
 def read(content: bytes | Path, origin: str) -> Symbols:
-    """The symbol table; UserError when the file has none or is no ELF file."""
+    """The symbol table; UserError when the file has none or is not an ELF file."""
     # Imported here: every run looks for symbols beside a kernel, few read them.
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
@@ -44,7 +44,7 @@ def read(content: bytes | Path, origin: str) -> Symbols:
                 if symbol.name and symbol["st_shndx"] != "SHN_UNDEF":
                     found.setdefault(symbol.name, symbol["st_value"])
         except (ELFError, ValueError, KeyError, OverflowError) as error:
-            raise UserError(f"{origin}: is no ELF file that can be read ({error})") from None
+            raise UserError(f"{origin}: is not an ELF file that can be read ({error})") from None
     if not found:
         raise UserError(f"{origin}: holds no symbols; an unstripped vmlinux is wanted")
     return Symbols(origin, found)

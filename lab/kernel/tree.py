@@ -99,7 +99,7 @@ def choose_compiler(wanted: str | None, release: Release, name: str = "") -> str
 
 
 def find_source(tree: str, rev: str | None) -> Source:
-    """Where the tree's files come from; UserError when there is no such tree or revision."""
+    """Where the tree's files come from; UserError when the tree or revision does not exist."""
     if _URL.fullmatch(tree):
         return RevisionSource.find(_update_mirror(tree, rev), rev or "HEAD", tree)
     path = Path(tree)

@@ -1,7 +1,8 @@
 """A diff found in text, mended where a mailer broke it and the hunk's own counts say how: pure.
 
 A hunk header promises how many old and new lines follow, and that decides: the reading that gives
-exactly the promised lines is taken, and said in the notes; two such readings are a refusal.
+exactly the promised lines is taken and mentioned in the notes; where there are two, the patch is
+refused.
 """
 
 from __future__ import annotations

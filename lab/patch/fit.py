@@ -132,7 +132,7 @@ class _Fit:
             if found is not None:
                 if doubtful:
                     self.notes.append(
-                        f"{what}: {doubtful} empty lines below it are not taken for its own"
+                        f"{what}: {doubtful} empty lines below it are not taken as part of it"
                     )
                 return shorter, found
         raise UserError(f"{self.name}: {explain(content, hunk, wanted, first, modes, what)}")

@@ -53,7 +53,7 @@ class _Text:
 
 
 def read(path: Path) -> list[Patch]:
-    """The patches of a file or folder, in order; UserError in one sentence where there are none."""
+    """The patches of a file or folder, in order; UserError when it holds none."""
     if path.is_dir():
         return _read_folder(path)
     content = _read_bytes(path)
@@ -111,7 +111,7 @@ def _read_bytes(path: Path) -> bytes:
     except OSError as error:
         raise UserError(f"{path}: the patch cannot be read ({error.strerror})") from None
     if len(content) > _MAX_BYTES:
-        raise UserError(f"{path}: is larger than {_MAX_BYTES >> 20} MiB: no patch is")
+        raise UserError(f"{path}: is larger than {_MAX_BYTES >> 20} MiB, which a patch is not")
     if b"\0" in content:
         raise UserError(f"{path}: is binary: give a diff or a mail as text")
     return content
@@ -127,14 +127,14 @@ def _read_folder(folder: Path) -> list[Patch]:
 
 
 def _read_series(series: Path) -> list[Patch]:
-    """A series file as quilt's: names, comments by #; -p options are left to the tree."""
+    """A series file like quilt's: names, comments after #; -p options are ignored."""
     names = []
     for line in _decode(_read_bytes(series)).splitlines():
         words = line.split("#", 1)[0].split()
         if words:
             names.append(words[0])
     if not names:
-        raise UserError(f"{series}: names no patch")
+        raise UserError(f"{series}: does not name a patch")
     missing = [name for name in names if not (series.parent / name).is_file()]
     if missing:
         raise UserError(f"{series}: names {missing[0]}, which is not in {series.parent}")
@@ -172,7 +172,7 @@ def _read_mail(content: bytes, name: str) -> list[_Text]:
         texts.append(_Text(f"{name}, {file}" if file else name, subject, text, notes))
     if not texts and any(part.get_content_type() == "text/html" for part in leaves):
         raise UserError(
-            f"{name}: has its text as HTML only, which keeps no diff: get the plain text"
+            f"{name}: has its text only as HTML, which does not preserve a diff: get the plain text"
         )
     if sum(has_diff(text.text) for text in texts) > 1:
         texts = _drop_doubles(texts)
@@ -180,7 +180,7 @@ def _read_mail(content: bytes, name: str) -> list[_Text]:
 
 
 def _drop_doubles(texts: list[_Text]) -> list[_Text]:
-    """Without a diff that is there twice, in the text and attached."""
+    """The texts without a diff that came twice, in the text and attached."""
     seen: dict[str, _Text] = {}
     for text in texts:
         lines = text.text.splitlines()
@@ -231,7 +231,7 @@ def _read_patches(texts: list[_Text], path: Path) -> list[Patch]:
     if not patches and len(texts) == 1:
         patches = _read_quoted(texts[0])
     if not patches:
-        raise UserError(f"{path}: no diff is in it (a line 'diff --git' or '--- ' and '+++ ')")
+        raise UserError(f"{path}: it holds no diff (a line 'diff --git' or '--- ' and '+++ ')")
     return _sort(patches, path)
 
 
@@ -244,7 +244,7 @@ def _read_patch(text: _Text) -> Patch | None:
 
 
 def _read_quoted(text: _Text) -> list[Patch]:
-    """A diff in a reply, behind '> '; what the replier wrote between goes."""
+    """A diff in a reply, behind '> '; what the replier wrote in between is dropped."""
     lines = [line for line in text.text.split("\n") if line.startswith(">")]
     stripped = "\n".join(re.sub(r"^> ?", "", line) for line in lines)
     if not has_diff(stripped):

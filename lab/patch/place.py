@@ -48,7 +48,7 @@ def _retab(mark: int) -> Callable[[str], str]:
 
 _TABS = (
     "its tabs had become spaces; they are as in the tree again, and at the start of added lines "
-    "(tabs further inside added lines cannot be told from spaces)"
+    "(tabs further inside added lines cannot be distinguished from spaces)"
 )
 EXACT = Mode(_keep, _keep, _keep)
 COLUMN = Mode(_column, _keep, _retab(1), _TABS)

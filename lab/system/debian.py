@@ -1,4 +1,4 @@
-"""Packages from the machine's own Debian registry; the one owner of apt.
+"""Packages from the Debian archive that the machine uses; the one owner of apt.
 
 Nothing is installed: a package is downloaded into the cache and unpacked there, so that a
 hypervisor or a kernel never touches the machine's boot loader. No root is needed.
@@ -41,9 +41,9 @@ class Package:
 
 
 def read_deb(deb: Path) -> Package:
-    """Read name and version from a .deb file; UserError when it is none."""
+    """Read name and version from a .deb file; UserError when it is not one."""
     if not deb.is_file():
-        raise UserError(f"{deb}: no such .deb file")
+        raise UserError(f"{deb}: there is no such .deb file")
     try:
         fields = run(["dpkg-deb", "-f", deb, "Package", "Version"])
     except LabError as error:
@@ -54,13 +54,15 @@ def read_deb(deb: Path) -> Package:
 
 @functools.cache
 def find_candidate(name: str) -> str:
-    """The version apt would take; UserError when the registry does not have the package."""
+    """The version apt would take; UserError when the archive does not have the package."""
     if not _NAME.fullmatch(name):
         raise UserError(f"{name!r} is not a Debian package name")
     for line in _ask("policy", name).splitlines():
         if "Candidate:" in line and "(none)" not in line:
             return line.split(":", 1)[1].strip()
-    raise UserError(f"apt knows no package {name!r}: check its name, or run `apt-get update` first")
+    raise UserError(
+        f"apt does not know a package {name!r}: check its name, or run `apt-get update` first"
+    )
 
 
 @functools.cache
@@ -109,7 +111,7 @@ def unpack(package: Package) -> Path:
 def find_mirror() -> str:
     """The address of the Debian archive that the machine's own apt uses: any suite is there.
 
-    LabError when apt's sources name no Debian archive.
+    LabError when apt's sources do not name a Debian archive.
     """
     wanted = ["Created-By: Packages", "Origin: Debian", "Component: main"]
     lines = run(["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", *wanted])
@@ -117,14 +119,16 @@ def find_mirror() -> str:
     for label, address in found:
         if label == "Debian":  # not Debian-Security, which lacks most packages
             return address.strip()
-    raise LabError("apt's sources name no Debian archive: see /etc/apt/sources.list*")
+    raise LabError("apt's sources do not name a Debian archive: see /etc/apt/sources.list*")
 
 
 def find_suite() -> str:
     """The code name of the machine's own Debian, such as bookworm."""
     name = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if not name:
-        raise UserError("this machine is no Debian release (/etc/os-release has no code name)")
+        raise UserError(
+            "this machine does not run a Debian release (/etc/os-release has no code name)"
+        )
     return name
 
 
@@ -179,7 +183,7 @@ def _download_source(
             report(f"the archive does not have {name} {version}")
             continue
         return version
-    raise LabError(f"the source of {name} cannot be downloaded: {first or 'apt knows none'}")
+    raise LabError(f"the source of {name} cannot be downloaded: {first or 'apt does not know it'}")
 
 
 def _compare_versions(one: str, other: str) -> int:
@@ -191,17 +195,17 @@ def _compare_versions(one: str, other: str) -> int:
 
 
 def _private_lists(folder: Path) -> list[str]:
-    """Options by which apt keeps lists of its own in ``folder``, of sources only."""
+    """Options that make apt keep private lists in ``folder``, of sources only."""
     for name in ("lists/partial", "archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     wanted = ["Created-By: Packages", "Origin: Debian", "Component: main"]
     shape = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
     lines = run(["apt-get", "indextargets", "--format", shape, *wanted]).splitlines()
-    # An entry of its own needs the keys named where apt's own entry names them.
+    # A private entry must name the keys where apt's own entry does.
     keys = f"[signed-by={_ARCHIVE_KEYS}] " if _ARCHIVE_KEYS.is_file() else ""
     entries = [f"deb-src {keys}{line}" for line in dict.fromkeys(lines) if line.count(" ") == 2]
     if not entries:
-        raise LabError("apt's sources name no Debian archive: see /etc/apt/sources.list*")
+        raise LabError("apt's sources do not name a Debian archive: see /etc/apt/sources.list*")
     write_atomic(folder / "sources.list", "\n".join(entries) + "\n")
     settings = {
         "Dir::Etc::SourceList": folder / "sources.list", "Dir::Etc::SourceParts": "/dev/null",

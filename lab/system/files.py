@@ -53,7 +53,7 @@ def sha256_of(*parts: str | bytes) -> str:
 
 
 def shorten(path: Path) -> str:
-    """Relative to where the user stands, when it is below."""
+    """The path as the user would write it: relative when it is below the current folder."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -75,7 +75,7 @@ def read_title(repository: Path | str, commit: str) -> str:
 
 
 def read_file(repository: Path | str, commit: str, path: str) -> str | None:
-    """A file as it was committed; None when there is none. ``path``: from the top folder."""
+    """A file as it was committed; None when it was not. ``path``: from the top folder."""
     listed = git("ls-tree", "--full-tree", commit, "--", path, at=repository)
     mode, _, rest = listed.partition(" ")
     if not mode.startswith("100"):  # a folder, a symbolic link, another repository

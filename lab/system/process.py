@@ -1,4 +1,4 @@
-"""Outside commands: run with a log, and failures told by their first real error."""
+"""Outside commands: run with a log, and failures reported by their first real error."""
 
 from __future__ import annotations
 

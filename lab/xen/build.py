@@ -61,7 +61,7 @@ def build(config: XenConfig, report: Report) -> tuple[Path, str, dict[str, Any]]
 def _build(
     source: Source, patches: list[Patch], options: list[str], scratch: Path, report: Report
 ) -> dict[str, Any]:
-    """The hypervisor in the folder ``scratch``, and what is to be said of the build."""
+    """The hypervisor in the folder ``scratch``, and facts about the build."""
     began = time.monotonic()
     report("unpacking Xen's source")
     tree, state = scratch / "source", scratch / "source.state"
@@ -115,7 +115,7 @@ def _make(tree: Path, scratch: Path, options: list[str], report: Report) -> None
 
 
 def _configure(file: Path, options: list[str], argv: list[str], log: Path) -> None:
-    """Put options on top of the default ones; LabError for one that Xen does not take."""
+    """Put options on top of the defaults; LabError for one that Xen does not take."""
     if not options:
         return
     with file.open("a") as config:

@@ -443,8 +443,8 @@ def change(old: str, new: str) -> Callable[[], str]:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (lambda: "Hello, no patch here.\n", ["no diff is in it"]),
-        (lambda: "", ["no diff is in it"]),
+        (lambda: "Hello, no patch here.\n", ["it holds no diff"]),
+        (lambda: "", ["it holds no diff"]),
         (change(" \tcount--;\n", ""), ["hunk 2 of lib/thing.c should have", "there before"]),
         (change("+\tif (thing)\n", ""), ["hunk 2 of lib/thing.c should have"]),
         (change("+\tif (thing)\n", "+\tif (thing)\n+\tif (thing)\n"),
