@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from lab.system.machine import cores as usable_cores
 from lab.system.packages import LIST, Packages, find_missing, is_debian, read_packages
 from lab.system.process import run
 from lab.system.project import INSTALLED
+from lab.system.scratch import open_scratch
 from lab.xen.package import find_package
 
 PYTHONS = ((3, 11), (3, 13))
@@ -172,7 +172,7 @@ def nesting(own: Qemu, chosen: Accel) -> Check:
 
 def _xen() -> Check:
     package = find_package(XenConfig())
-    version = debian.candidate(package)
+    version = debian.find_candidate(package)
     return Check("xen", True, f"{package} {version}, booted from the package: not installed")
 
 
@@ -182,9 +182,9 @@ def _libvirt() -> Check:
         "import libvirt, sys; libvirt.virEventRegisterDefaultImpl();"
         "c = libvirt.open(sys.argv[1]); print(c.getLibVersion())"
     )
-    with tempfile.TemporaryDirectory(prefix="lab-libvirt-") as root:
+    with open_scratch("libvirt", "run/libvirt-sock") as root:
         try:
-            said = run([sys.executable, "-c", program, prepare_embedded(Path(root))], timeout=60)
+            said = run([sys.executable, "-c", program, prepare_embedded(root)], timeout=60)
         except LabError as error:
             todo = _MAKE_USER if os.geteuid() == 0 and not _is_user(_USER) else _SETUP
             return Check("libvirt", False, f"qemu:///embed does not open: {error}", todo)

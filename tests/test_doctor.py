@@ -114,7 +114,7 @@ def test_one_broken_check_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> 
         raise LabError("apt-cache failed")
 
     monkeypatch.setattr(binary, "find", missing)
-    monkeypatch.setattr(debian, "candidate", broken)
+    monkeypatch.setattr(debian, "find_candidate", broken)
     monkeypatch.setattr(doctor, "_libvirt", lambda: doctor.libvirt("9000000"))
     found = {check.name: check for check in doctor.checks()}
     assert found["qemu"].ok is False

@@ -15,7 +15,7 @@ from lab.bisect.repo import BisectRepo
 from lab.bisect.session import Control, Sessions
 from lab.errors import LabError
 from lab.evidence.run import RunFolder
-from lab.system.files import short, write_atomic
+from lab.system.files import shorten, write_atomic
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
@@ -71,7 +71,7 @@ class Bench:
             return self.sessions.beside(kernels, control, folder)
         except LabError as error:
             aside = self.journal.set_aside(name)
-            raise LabError(f"{error}: {short(aside)}") from error
+            raise LabError(f"{error}: {shorten(aside)}") from error
 
     def write_log(self, found: str = "") -> Path:
         """bisect.log: all that git is told, and what `git bisect replay` takes."""

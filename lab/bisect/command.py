@@ -26,7 +26,7 @@ from lab.report.terminal import Terminal
 from lab.run import host
 from lab.run.experiment import run_experiment
 from lab.supplies.feasible import check_input
-from lab.system.files import short
+from lab.system.files import shorten
 from lab.verdict.cell import CellVerdict
 
 _REPO = "repo.git"
@@ -126,7 +126,7 @@ def step(
         raise UserError(f"lab.yaml has no {kind.guest} cell under expect.corrupts: no control")
     sessions = Sessions(config, kind, _experiment(repeat, True), controls)
     outcome = sessions.alone((kernels.label(commit), kernel.image), folder)
-    terminal.say(f"evidence  {short(folder.path)}")
+    terminal.say(f"evidence  {shorten(folder.path)}")
     return _code(outcome, find_fix, terminal)
 
 
@@ -145,7 +145,7 @@ def _code(outcome: CellVerdict, find_fix: bool, terminal: Terminal) -> int:
 
 def _go(order: Order, journal: Journal, config: LabConfig, kind: Kind, keep_host: bool) -> int:
     terminal = Terminal()
-    terminal.say(f"bisecting {order.tree} as {kind.word}; evidence in {short(journal.path)}")
+    terminal.say(f"bisecting {order.tree} as {kind.word}; evidence in {shorten(journal.path)}")
     repo = BisectRepo(journal.path / _REPO)
     kernels: Kernels
     if order.prebuilt:
@@ -159,11 +159,11 @@ def _go(order: Order, journal: Journal, config: LabConfig, kind: Kind, keep_host
     try:
         answer = Bisect(bench).run()
     except KeyboardInterrupt:
-        terminal.say(f"interrupted; go on with: lab bisect --resume {short(journal.path)}")
+        terminal.say(f"interrupted; go on with: lab bisect --resume {shorten(journal.path)}")
         return Exit.INTERRUPTED
     except LabError as error:
         terminal.say(f"LAB_ERROR, nothing was marked by it: {error}")
-        terminal.say(f"go on with: lab bisect --resume {short(journal.path)}")
+        terminal.say(f"go on with: lab bisect --resume {shorten(journal.path)}")
         return Exit.LAB_ERROR
     finally:
         if kind.guest in ("pv", "pvh", "hvm") and config.host.kind == "nested" and not keep_host:
@@ -185,9 +185,9 @@ def _closing(bench: Bench, answer: Answer, terminal: Terminal) -> None:
     terminal.say(bisectreport.headline(bench.order, answer))
     if bench.steps:
         terminal.say(f"all marks right with probability {bisectreport.sure(wrong(bench.steps))}")
-    terminal.say(f"evidence  {short(bench.journal.path)}/summary.md")
+    terminal.say(f"evidence  {shorten(bench.journal.path)}/summary.md")
     if not bench.order.prebuilt:
-        terminal.say(f"git       git bisect replay {short(bench.journal.path)}/bisect.log")
+        terminal.say(f"git       git bisect replay {shorten(bench.journal.path)}/bisect.log")
     terminal.say(f"again     {bench.order.repeat}")
 
 

@@ -19,7 +19,7 @@ from lab.bisect.marks import Mark, Step, mark_of, wrong
 from lab.bisect.repo import Found, ToTest, Undecided
 from lab.errors import LabError
 from lab.evidence.run import RunFolder
-from lab.system.files import short
+from lab.system.files import shorten
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
@@ -96,12 +96,12 @@ class Bisect:
         for outcome in (bad, good, *controls):
             if outcome.verdict is Verdict.LAB_ERROR:
                 aside = bench.journal.set_aside(ENDS)
-                raise LabError(f"{outcome.cell.id}: {outcome.reason}: {short(aside)}")
+                raise LabError(f"{outcome.cell.id}: {outcome.reason}: {shorten(aside)}")
         failed = [c for c in controls if c.verdict is not Verdict.CORRUPTS]
         if failed and bad.verdict is not Verdict.CORRUPTS:
             aside = bench.journal.set_aside(ENDS)
             raise LabError(
-                f"the lab's own control fails too: {_outcome(failed[0])}: {short(aside)}"
+                f"the lab's own control fails too: {_outcome(failed[0])}: {shorten(aside)}"
             )
         if bad.verdict is not Verdict.CORRUPTS:
             raise NotProvedError(f"the bad end does not corrupt: {_outcome(bad)}")

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab.errors import LabError
-from lab.kernel.build import BuildFailed, BuildSpec, build, build_log, is_built
+from lab.kernel.build import BuildFailed, BuildSpec, build, find_log, is_built
 from lab.kernel.source import RevisionSource
-from lab.kernel.tree import specification
+from lab.kernel.tree import specify
 
 Report = Callable[[str], None]
 # A build that ends by one of these says nothing of the commit.
@@ -73,7 +73,7 @@ class TreeKernels:
 
     def __init__(self, tree: Path, commit: str, settings: BuildSettings) -> None:
         """``commit``: any one of the tree."""
-        self._base = specification(
+        self._base = specify(
             "bisect", tree, commit, fragments=settings.fragments, make=settings.make,
             compiler=settings.compiler,
         )  # fmt: skip
@@ -92,7 +92,7 @@ class TreeKernels:
         try:
             made = build(spec, report)
         except BuildFailed as error:
-            log = build_log(spec)
+            log = find_log(spec)
             if not log.is_file() or _OUR_FAULT.search(log.read_text(errors="replace")):
                 raise LabError(str(error)) from error
             raise CommitFailed(str(error), log) from error

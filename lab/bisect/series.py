@@ -65,7 +65,7 @@ def entries(folder: Path) -> list[Entry]:
         if not _looks_like_kernel(path):
             continue
         if path.suffix == ".deb":
-            found.append(Entry(path, debian.of_file(path).version))
+            found.append(Entry(path, debian.read_deb(path).version))
         else:
             found.append(Entry(path, bzimage.read(path).version))
     return sorted(found, key=lambda entry: entry.order)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,11 @@ from lab.replay import compare
 from lab.replay.capsule import Capsule, locate, opened
 from lab.replay.compare import find_emulator
 from lab.report.terminal import Terminal
+from lab.system.scratch import open_scratch
 from lab.trace import elf
 from lab.trace.corruption import ROW, record_shown
 from lab.trace.landmarks import CURRENT, PER_CPU
-from lab.trace.recording import REWINDABLE, Recording, attached, started
+from lab.trace.recording import REWINDABLE, SOCKET, Recording, attached, started
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ def debug(path: Path, wanted: Wanted) -> int:
     """Record, find, stop, hand over; then 0 or 8 by what the console came to, as `lab replay`."""
     gdb = program.find()
     terminal = Terminal()
-    with opened(locate(path)) as capsule, tempfile.TemporaryDirectory(prefix="lab-gdb-") as name:
-        scratch = Path(name)
+    with opened(locate(path)) as capsule, open_scratch("gdb", SOCKET) as scratch:
         elfs = _gather_elfs(capsule, wanted, scratch)
         terminal.say(f"{capsule.manifest.cell}: {capsule.manifest.shows}")
         with terminal.progress():

@@ -107,7 +107,7 @@ def _packages(xen_package: str) -> list[str]:
 
 def _key(packages: list[str], keys: Keys) -> str:
     recipe = [path.read_text() for path in sorted(RECIPE.iterdir()) if path.is_file()]
-    versions = [f"{name}={debian.candidate(name)}" for name in packages]
+    versions = [f"{name}={debian.find_candidate(name)}" for name in packages]
     secrets = [keys.public(keys.identity), keys.public(keys.host)]
     return sha256_of(_VERSION, *recipe, *versions, *secrets)[:16]
 
@@ -150,7 +150,7 @@ def _mmdebstrap(packages: list[str], tarball: Path) -> list[str]:
         *[f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEAVE_OUT],
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Install-Recommends "false"',
-        debian.suite(), str(tarball),
+        debian.find_suite(), str(tarball),
     ]  # fmt: skip
 
 

@@ -20,17 +20,15 @@ from lab.errors import LabError, UserError
 from lab.kernel import fixup as fixups
 from lab.kernel import kconfig
 from lab.kernel.fixup import Chosen
-from lab.kernel.kconfig import not_taken
+from lab.kernel.fixup_table import TABLE
 from lab.kernel.kernel import Kernel
-from lab.kernel.recipe import repeat
+from lab.kernel.recipe import write_recipe
 from lab.kernel.source import Source
 from lab.kernel.worktree import Worktree
 from lab.system.cache import building, cache_dir, locked, require_space
 from lab.system.files import sha256, sha256_of, write_atomic
 from lab.system.machine import cores
 from lab.system.process import follow, run, tie
-
-__all__ = ["BuildFailed", "BuildSpec", "build", "not_taken"]
 
 Report = Callable[[str], None]
 _VERSION = "1"  # of this builder: a change here that changes kernels raises it
@@ -72,7 +70,7 @@ class BuildSpec:
     base: tuple[Path, ...] = ()
 
     def work_key(self) -> str:
-        """What an object folder depends on, but for revision and patches."""
+        """What an object folder depends on, except revision and patches."""
         return self._key(self.source.place)
 
     def key(self) -> str:
@@ -80,14 +78,14 @@ class BuildSpec:
 
     @functools.cached_property  # of the source as it was when the build began
     def _whole_key(self) -> str:
-        mended = [fixup.identity for fixup in fixups.considered(self.source.release)]
-        patches = (path.read_bytes() for path in _files(self.patches))
+        mended = [fixup.identity for fixup in fixups.consider(TABLE, self.source.release)]
+        patches = (path.read_bytes() for path in _list_files(self.patches))
         return sha256_of(self._key(self.source.id), *mended, *patches)[:16]
 
     def _key(self, source: str) -> str:
         base = [path.read_text() for path in self.base]
         return sha256_of(
-            _VERSION, source, self.compiler, compiler_version(self.compiler),
+            _VERSION, source, self.compiler, read_compiler_version(self.compiler),
             json.dumps(self.make_vars), *(path.read_text() for path in self.fragments),
             *([json.dumps(base)] if base else []),
         )[:16]  # fmt: skip
@@ -98,8 +96,8 @@ def is_built(spec: BuildSpec) -> bool:
     return (cache_dir() / "kernel" / spec.key()).is_dir()
 
 
-def build_log(spec: BuildSpec) -> Path:
-    """What the last attempt said; there when it failed."""
+def find_log(spec: BuildSpec) -> Path:
+    """The log of the last attempt; it exists when that failed."""
     return cache_dir() / "kernel-work" / f"{spec.key()}.log"
 
 
@@ -120,7 +118,7 @@ def build(spec: BuildSpec, report: Report, objects: Path | None = None) -> Kerne
 def _build(spec: BuildSpec, scratch: Path, report: Report, objects: Path | None) -> None:
     began = time.monotonic()
     work = objects or cache_dir() / "kernel-work" / spec.work_key()
-    log = build_log(spec)
+    log = find_log(spec)
     with locked(work.with_name(f"{work.name}.lock")):
         log.parent.mkdir(exist_ok=True)
         log.unlink(missing_ok=True)
@@ -141,17 +139,19 @@ def _build(spec: BuildSpec, scratch: Path, report: Report, objects: Path | None)
         _keep_repeat(spec, tree, chosen, scratch)
     seconds = round(time.monotonic() - began, 1)
     facts = {"fixups": list(chosen.names), "notes": notes, "not_in_version": left_out}
-    provenance = _provenance(spec, scratch, seconds, facts)
+    provenance = _describe(spec, scratch, seconds, facts)
     write_atomic(scratch / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     report(f"built in {seconds:.0f} s")
 
 
 def _bring(spec: BuildSpec, tree: Worktree, log: Path) -> tuple[Chosen, list[str]]:
-    """The source, patches and fix-ups into the work folder; what was done."""
+    """Bring source, patches and fix-ups into the work folder; what was done."""
     found: list[Chosen] = []
 
+    major = read_compiler_major(spec.compiler)
+
     def mends(src: Path) -> tuple[Any, ...]:
-        found.append(fixups.choose(spec.source.release, src, compiler_major(spec.compiler)))
+        found.append(fixups.choose(TABLE, spec.source.release, src, major))
         return found[0].mends
 
     try:
@@ -170,16 +170,16 @@ def _make_argv(spec: BuildSpec, chosen: Chosen, work: Path | str) -> list[str]:
     # Relative paths in what is hashed: the same file hits in any cache folder.
     return [
         "env", f"CCACHE_BASEDIR={work}", "CCACHE_NOHASHDIR=1",
-        "make", "-C", f"{work}/src", f"O={work}/obj", f"ARCH={_arch(spec)}",
+        "make", "-C", f"{work}/src", f"O={work}/obj", f"ARCH={_find_arch(spec)}",
         "CROSS_COMPILE=",  # trees of board makers name their own
         f"CC={' '.join((compiler, *chosen.cc))}",
         f"HOSTCC={' '.join((compiler, *chosen.hostcc))}", *variables,
     ]  # fmt: skip
 
 
-def _arch(spec: BuildSpec) -> str:
+def _find_arch(spec: BuildSpec) -> str:
     """A fragment that turns 64BIT off asks for a 32-bit kernel."""
-    return "i386" if kconfig.wanted(spec.fragments).get("CONFIG_64BIT") == "n" else "x86_64"
+    return "i386" if kconfig.read_fragments(spec.fragments).get("CONFIG_64BIT") == "n" else "x86_64"
 
 
 def _configure(
@@ -187,22 +187,22 @@ def _configure(
 ) -> list[str]:
     """Run allnoconfig with the fragments on top; what of the base this version does not have."""
     config, stamp = tree.obj / ".config", tree.folder / "configured"
-    known = kconfig.symbols(tree.src) if spec.base else set()
-    base = kconfig.wanted(spec.base)
+    known = kconfig.find_symbols(tree.src) if spec.base else set()
+    base = kconfig.read_fragments(spec.base)
     left_out = [name for name in base if name not in known]
     base = {name: value for name, value in base.items() if name in known}
-    must = kconfig.wanted(spec.fragments)
+    must = kconfig.read_fragments(spec.fragments)
     wanted = {**base, **must}
     if not config.exists() or not stamp.exists() or stamp.read_text() != spec.key():
         stamp.unlink(missing_ok=True)
         file = tree.folder / "fragments.config"
-        write_atomic(file, kconfig.text(wanted))
-        _tried(spec, log, [*argv, f"KCONFIG_ALLCONFIG={file}", "allnoconfig"], None)
+        write_atomic(file, kconfig.write_fragment(wanted))
+        _try(spec, log, [*argv, f"KCONFIG_ALLCONFIG={file}", "allnoconfig"], None)
     made = config.read_text()
-    missing = kconfig.not_taken(must, made)
+    missing = kconfig.find_not_taken(must, made)
     if missing:
         raise BuildFailed(
-            f"the configuration of {spec.name} did not take {kconfig.some(missing)}: "
+            f"the configuration of {spec.name} did not take {kconfig.list_some(missing)}: "
             "an option that they depend on is off, or this version does not have them",
             f"the configuration did not take {missing[0]}", log,
         )  # fmt: skip
@@ -214,27 +214,27 @@ def _configure(
 def _check_base(
     spec: BuildSpec, base: dict[str, str], made: str, known: set[str], log: Path, report: Report
 ) -> None:
-    """Refuse a kernel that is none for this lab; mention what else the base did not get."""
-    lacking = kconfig.lacks(made, known) if spec.base else []
+    """Refuse a kernel that this lab cannot use; mention what else the base did not get."""
+    lacking = kconfig.find_lacking(made, known) if spec.base else []
     if lacking:
         raise BuildFailed(
-            f"the configuration of {spec.name} is of no use here: {'; '.join(lacking)}",
+            f"the configuration of {spec.name} cannot be used here: {'; '.join(lacking)}",
             lacking[0], log,
         )  # fmt: skip
-    missing = kconfig.not_taken(base, made)
+    missing = kconfig.find_not_taken(base, made)
     if missing:
-        report(f"not taken by this version: {kconfig.some(missing)}")
+        report(f"not taken by this version: {kconfig.list_some(missing)}")
 
 
 def _make(spec: BuildSpec, argv: list[str], log: Path, report: Report) -> None:
-    files, told = 0, time.monotonic()
+    files, reported = 0, time.monotonic()
     report("compiling (some 900 files for a minimal kernel: 3 to 10 minutes on 2 cores)")
 
     def count(line: str) -> None:
-        nonlocal files, told
+        nonlocal files, reported
         files += line.startswith(("  CC ", "  AS "))
-        if time.monotonic() - told > 5:
-            told = time.monotonic()
+        if time.monotonic() - reported > 5:
+            reported = time.monotonic()
             report(f"compiling, {files} files done")
 
     # The build's number is part of the image, and counts up in an object folder that is kept.
@@ -242,10 +242,10 @@ def _make(spec: BuildSpec, argv: list[str], log: Path, report: Report) -> None:
     Path(obj[2:], ".version").unlink(missing_ok=True)
     # What a killed lab leaves must not go on in a folder that the next one builds in.
     alone = tie(["nice", *argv, f"-j{cores()}", "bzImage"], "TERM")
-    _tried(spec, log, alone, count)
+    _try(spec, log, alone, count)
 
 
-def _tried(spec: BuildSpec, log: Path, argv: list[str], line: Callable[[str], None] | None) -> None:
+def _try(spec: BuildSpec, log: Path, argv: list[str], line: Callable[[str], None] | None) -> None:
     """Run make; BuildFailed with its first error."""
     try:
         if line is None:
@@ -255,15 +255,15 @@ def _tried(spec: BuildSpec, log: Path, argv: list[str], line: Callable[[str], No
     except LabError as error:
         if "is not installed" in str(error):
             raise
-        first = first_build_error(log.read_text(errors="replace"))
+        first = find_build_error(log.read_text(errors="replace"))
         raise BuildFailed(
             f"{spec.name} does not build: {first} (all of it: {log})", first, log
         ) from error
 
 
 # What compilers and linkers write when they give up; then what shells, perl and make write. The
-# cause stands before its effects, but not always before what was said in passing: an old Kconfig
-# goes on after a recursive dependency.
+# cause stands before its effects, but not always before harmless messages: an old Kconfig goes on
+# after a recursive dependency.
 _CAUSES = tuple(
     re.compile(pattern)
     for pattern in (
@@ -275,38 +275,38 @@ _CAUSES = tuple(
 )
 
 
-def first_build_error(log: str) -> str:
+def find_build_error(log: str) -> str:
     """The line that says why the last command of a log failed."""
     last = re.split(r"^\$ .*$", log, flags=re.MULTILINE)[-1]
     lines = [line.strip() for line in last.splitlines() if line.strip()]
     for pattern in _CAUSES:
         for line in lines:
-            # Names such as error.o, or a warning that speaks of errors, are none.
+            # A name such as error.o is not an error, nor is a warning that mentions one.
             if pattern.search(line) and "warning:" not in line and not line.startswith("CC "):
                 return line[:300]
     return lines[-1][:300] if lines else "no output"
 
 
 def _keep_repeat(spec: BuildSpec, tree: Worktree, chosen: Chosen, scratch: Path) -> None:
-    """The whole way as a script for a stranger, with the patch and configuration that it wants."""
+    """The whole build as a script for a stranger, with the patch and configuration it needs."""
     shutil.copy(tree.folder / "fragments.config", scratch / "fragments.config")
     change = tree.difference()
     write_atomic(scratch / "source.patch", change)
-    lines = repeat(spec.source.again, _make_argv(spec, chosen, "$PWD"), bool(change))
+    lines = write_recipe(spec.source.again, _make_argv(spec, chosen, "$PWD"), bool(change))
     write_atomic(scratch / "repeat.sh", "\n".join(["#!/bin/sh -eu", *lines]) + "\n")
 
 
-def _provenance(
+def _describe(
     spec: BuildSpec, scratch: Path, seconds: float, facts: dict[str, Any]
 ) -> dict[str, Any]:
     return {
         "source": "built",
         **spec.source.provenance,
         **spec.facts,
-        "patches": {path.name: sha256(path) for path in _files(spec.patches)},
+        "patches": {path.name: sha256(path) for path in _list_files(spec.patches)},
         "fragments": {path.name: sha256(path) for path in (*spec.base, *spec.fragments)},
         **facts,
-        "compiler": compiler_version(spec.compiler),
+        "compiler": read_compiler_version(spec.compiler),
         "sha256": sha256(scratch / "bzImage"),
         "config_sha256": sha256(scratch / "config"),
         "seconds": seconds,
@@ -314,7 +314,7 @@ def _provenance(
     }
 
 
-def _files(patches: tuple[Path, ...]) -> list[Path]:
+def _list_files(patches: tuple[Path, ...]) -> list[Path]:
     """The files of patches, those in folders included."""
     found: list[Path] = []
     for path in patches:
@@ -323,12 +323,13 @@ def _files(patches: tuple[Path, ...]) -> list[Path]:
 
 
 @functools.cache
-def compiler_version(compiler: str) -> str:
+def read_compiler_version(compiler: str) -> str:
+    """The first line that it prints of itself."""
     return run([*compiler.split(), "--version"]).splitlines()[0]
 
 
 @functools.cache
-def compiler_major(compiler: str) -> int:
+def read_compiler_major(compiler: str) -> int:
     """12 of gcc 12.2.0; 0 for one that does not say."""
     found = re.match(r"(\d+)", run([*compiler.split(), "-dumpversion"]).strip())
     return int(found.group(1)) if found else 0

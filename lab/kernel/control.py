@@ -21,9 +21,9 @@ FRAGMENTS = tuple(
 )
 
 
-def control_kernel(state: Literal["bad", "fixed"], report: Callable[[str], None]) -> Kernel:
+def build_control(state: Literal["bad", "fixed"], report: Callable[[str], None]) -> Kernel:
     """``bad``: with the mistake; ``fixed``: with the seed's stts() and clts() around the sleep."""
-    series, package = _source_package()
+    series, package = _find_source_package()
     # In order: the mistake, then the fix.
     patches = sorted((PATCHES / series).glob("*.patch"))
     wanted = patches[:1] if state == "bad" else patches[:2]
@@ -37,21 +37,21 @@ def control_kernel(state: Literal["bad", "fixed"], report: Callable[[str], None]
     return build(spec, report)
 
 
-def series_available() -> list[str]:
+def list_series() -> list[str]:
     """Kernel series for which there are patches, such as 6.1."""
     return sorted(path.name for path in PATCHES.iterdir() if path.is_dir())
 
 
-def _source_package() -> tuple[str, str]:
+def _find_source_package() -> tuple[str, str]:
     """The first series for which both patches and Debian's source are there."""
-    for series in series_available():
+    for series in list_series():
         name = f"linux-source-{series}"
         try:
-            debian.candidate(name)
+            debian.find_candidate(name)
         except UserError:
             continue
         return series, name
     raise UserError(
-        f"the control kernel needs one of linux-source-{{{','.join(series_available())}}}, "
+        f"the control kernel needs one of linux-source-{{{','.join(list_series())}}}, "
         "and apt has none: run `apt-get update`, or use a kernel of your own"
     )

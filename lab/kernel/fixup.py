@@ -7,16 +7,16 @@ reading files of the tree.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab.kernel.source import Release
+from lab.console.release import Release
 from lab.kernel.worktree import Mend
 
 
 @dataclass(frozen=True)
-class _Fixup:
+class Fixup:
     """``last``: the last series, such as (4, 1) or (2, 6, 28), that may need it. ``source``: who
     knows it.
     """
@@ -28,12 +28,12 @@ class _Fixup:
 
     @property
     def identity(self) -> str:
-        """Changes with what it does, not with what is said of it."""
+        """Changes with what it does, not with its reason or source."""
         return repr(replace(self, reason="", source=""))
 
 
 @dataclass(frozen=True)
-class Measure(_Fixup):
+class Measure(Fixup):
     """Words for the compilers, given inside CC= and HOSTCC=: make variables such as KCFLAGS and
     LDFLAGS_vmlinux would come after, or replace, what the tree itself gives.
 
@@ -46,7 +46,7 @@ class Measure(_Fixup):
 
 
 @dataclass(frozen=True)
-class Header(_Fixup):
+class Header(Fixup):
     """A header for a compiler newer than the tree, which includes the newest that it has.
 
     ``find``: only where this file has a match. ``path`` is its name by the compiler's major.
@@ -58,7 +58,7 @@ class Header(_Fixup):
 
 
 @dataclass(frozen=True)
-class Edit(_Fixup):
+class Edit(Fixup):
     """Every match of ``find`` (multi-line) in ``path`` becomes ``put``.
 
     ``lacks``: not where the file has a match of this, that is, the change already.
@@ -80,36 +80,33 @@ class Chosen:
     mends: tuple[Mend, ...]
 
 
-def considered(release: Release) -> tuple[_Fixup, ...]:
+def consider(table: Sequence[Fixup], release: Release) -> tuple[Fixup, ...]:
     """The fix-ups whose range has this release; none for a kernel of today."""
-    from lab.kernel.fixup_table import EDITS, HEADERS, MEASURES
-
-    every: tuple[_Fixup, ...] = (*MEASURES, *HEADERS, *EDITS)
-    return tuple(fixup for fixup in every if release[: len(fixup.last)] <= fixup.last)
+    return tuple(fixup for fixup in table if release[: len(fixup.last)] <= fixup.last)
 
 
-def choose(release: Release, tree: Path, major: int) -> Chosen:
-    """For a tree, as it lies, and gcc's major version."""
+def choose(table: Sequence[Fixup], release: Release, tree: Path, major: int) -> Chosen:
+    """Of a table, what a tree needs as it lies, with gcc's major version."""
     names: list[str] = []
     cc: list[str] = []
     hostcc: list[str] = []
     mends: list[Mend] = []
-    for fixup in considered(release):
-        if isinstance(fixup, Measure) and not _has(tree, fixup.lacks):
+    for fixup in consider(table, release):
+        if isinstance(fixup, Measure) and not _matches(tree, fixup.lacks):
             names.append(fixup.name)
             cc += fixup.cc
             hostcc += fixup.hostcc
-        made = list(_mends(fixup, tree, major))
+        made = list(_make_mends(fixup, tree, major))
         if made:
             names.append(fixup.name)
             mends += made
     return Chosen(tuple(names), tuple(cc), tuple(hostcc), tuple(mends))
 
 
-def _mends(fixup: _Fixup, tree: Path, major: int) -> Iterator[Mend]:
-    if isinstance(fixup, Edit) and _needed(tree, fixup):
-        yield Mend(fixup.path, lambda text: edited(text, fixup))
-    if isinstance(fixup, Header) and _has(tree, fixup.find):
+def _make_mends(fixup: Fixup, tree: Path, major: int) -> Iterator[Mend]:
+    if isinstance(fixup, Edit) and _needs(tree, fixup):
+        yield Mend(fixup.path, lambda text: edit_text(text, fixup))
+    if isinstance(fixup, Header) and _matches(tree, fixup.find):
         newest = max((n for n in range(3, 20) if (tree / fixup.known.format(major=n)).is_file()),
                      default=0)  # fmt: skip
         if newest and newest < major:
@@ -117,19 +114,19 @@ def _mends(fixup: _Fixup, tree: Path, major: int) -> Iterator[Mend]:
             yield Mend(fixup.path.format(major=major), lambda _text: f"#include <{name}>\n")
 
 
-def _needed(tree: Path, edit: Edit) -> bool:
-    there = bool(edit.lacks) and _has(tree, (edit.path, edit.lacks))
-    return not there and _has(tree, (edit.path, edit.find))
+def _needs(tree: Path, edit: Edit) -> bool:
+    there = bool(edit.lacks) and _matches(tree, (edit.path, edit.lacks))
+    return not there and _matches(tree, (edit.path, edit.find))
 
 
-def edited(text: str, edit: Edit) -> str:
+def edit_text(text: str, edit: Edit) -> str:
     """The text of a file with the edit made where it is needed."""
     if edit.lacks and re.search(edit.lacks, text, re.MULTILINE):
         return text
     return re.sub(edit.find, edit.put, text, flags=re.MULTILINE)
 
 
-def _has(tree: Path, what: tuple[str, str] | None) -> bool:
+def _matches(tree: Path, what: tuple[str, str] | None) -> bool:
     """Whether a file of the tree has a match; a file that is not there has none."""
     if what is None:
         return False

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 
-from lab.kernel.fixup import Edit, Header, Measure
+from lab.kernel.fixup import Edit, Fixup, Header, Measure
 
-MEASURES = (
+_MEASURES = (
     Measure(
         "pie", (4, 9),
         "compilers of distributions make position-independent programs by default; the kernel "
@@ -71,7 +71,7 @@ MEASURES = (
     ),
 )  # fmt: skip
 
-HEADERS = (
+_HEADERS = (
     Header(
         "compiler-header", (4, 1),
         "the kernel includes a header for each major version of gcc, and stops at those of its "
@@ -86,7 +86,7 @@ HEADERS = (
 # Where x86's headers were up to 2.6.27, and then.
 _HEADERS_OF_X86 = ("include/asm-x86", "arch/x86/include/asm")
 
-EDITS = (
+_EDITS = (
     *(
         Edit(
             f"movq-constants-{number}", (2, 6, 30),
@@ -114,7 +114,7 @@ EDITS = (
     ),
     Edit(
         "mixed-rules", (2, 6, 28),
-        "make 3.82 and newer take `config %config:` for no rule of %config",
+        "make 3.82 and newer do not take `config %config:` for a rule of %config",
         "mainline 31110ebbec8, 2.6.29",
         path="Makefile",
         find=r"^([\w/]+) (%[\w/]*): (.*)\n((?:\t.*\n)+)",
@@ -199,3 +199,5 @@ EDITS = (
         put="-m32",
     ),
 )  # fmt: skip
+
+TABLE: tuple[Fixup, ...] = (*_MEASURES, *_HEADERS, *_EDITS)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
+import json
 import lzma
-import re
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.console.release import read_release
 from lab.errors import LabError, UserError
+from lab.system.answers import remember
 from lab.system.process import filter_bytes
 
 _ELFNOTE_ENTRY = 1  # XEN_ELFNOTE_ENTRY: where Xen enters a PV kernel
@@ -36,13 +39,21 @@ class BzImage:
 
     @property
     def release(self) -> tuple[int, int]:
-        """Major and minor; (0, 0) when the version does not read like one."""
-        found = re.match(r"(\d{1,3})\.(\d{1,4})", self.version)
-        return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+        """Major and minor; (0, 0) when the version does not begin with numbers."""
+        return read_release(self.version)[:2]
 
 
 def read(path: Path) -> BzImage:
-    """Read the header and Xen's notes; UserError when this is no whole bzImage."""
+    """Read the header and Xen's notes; UserError when this is not a whole bzImage.
+
+    Unpacking a distribution's kernel takes seconds: what it says is remembered.
+    """
+    whole = str(path.absolute())
+    said = remember(["bzImage 1", whole], [whole], lambda: json.dumps(asdict(_read(path))))
+    return BzImage(**json.loads(said))
+
+
+def _read(path: Path) -> BzImage:
     try:
         image = path.read_bytes()
     except OSError as error:
@@ -56,14 +67,19 @@ def read(path: Path) -> BzImage:
         raise UserError(
             f"{path}: the bzImage is cut off, {len(image)} of {whole} bytes; build or copy it again"
         )
-    vmlinux = _payload(path, image, setup_sectors)
-    notes = _xen_notes(vmlinux)
+    try:
+        vmlinux = _unpack(image, setup_sectors)
+        bits, notes = _look_into(vmlinux) if vmlinux is not None else (None, None)
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise UserError(
+            f"{path}: the bzImage is corrupt, its kernel does not unpack: {error}"
+        ) from None
     pv = None if notes is None else _ELFNOTE_ENTRY in notes
     pvh = None if notes is None else _ELFNOTE_PHYS32_ENTRY in notes
-    return BzImage(_version(image), pv, pvh, _bits(vmlinux))
+    return BzImage(_read_version(image), pv, pvh, bits)
 
 
-def _version(image: bytes) -> str:
+def _read_version(image: bytes) -> str:
     offset = struct.unpack_from("<H", image, 0x20E)[0]
     if not offset:
         return ""
@@ -72,19 +88,13 @@ def _version(image: bytes) -> str:
     return words[0] if words else ""
 
 
-def _payload(path: Path, image: bytes, setup_sectors: int) -> bytes | None:
+def _unpack(image: bytes, setup_sectors: int) -> bytes | None:
     """The decompressed vmlinux; None before boot protocol 2.08 or for an unknown compressor."""
     if struct.unpack_from("<H", image, 0x206)[0] < 0x208:
         return None
     offset, length = struct.unpack_from("<II", image, 0x248)
     begin = (setup_sectors + 1) * 512 + offset
-    packed = image[begin : begin + length]
-    try:
-        return _decompress(packed)
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise UserError(
-            f"{path}: the bzImage is corrupt, its kernel does not unpack: {error}"
-        ) from None
+    return _decompress(image[begin : begin + length])
 
 
 def _decompress(packed: bytes) -> bytes | None:
@@ -106,13 +116,6 @@ def _decompress(packed: bytes) -> bytes | None:
     return packed if packed.startswith(b"\x7fELF") else None
 
 
-def _bits(vmlinux: bytes | None) -> int | None:
-    """By the ELF class."""
-    if vmlinux is None or not vmlinux.startswith(b"\x7fELF"):
-        return None
-    return 64 if vmlinux[4] == 2 else 32
-
-
 def _has_size(packed: bytes) -> bool:
     """Old kernels append the size to gzip too; Python's gzip calls that trailing garbage."""
     body = zlib.decompressobj(31)
@@ -120,42 +123,24 @@ def _has_size(packed: bytes) -> bool:
     return len(body.unused_data) == 4
 
 
-def _xen_notes(vmlinux: bytes | None) -> dict[int, bytes] | None:
-    """Xen's ELF notes by type; None when there is no ELF file to look into."""
-    if vmlinux is None or not vmlinux.startswith(b"\x7fELF"):
-        return None
-    notes: dict[int, bytes] = {}
-    for offset, size in _note_segments(vmlinux):
-        notes |= _notes(vmlinux[offset : offset + size])
-    return notes
+def _look_into(vmlinux: bytes) -> tuple[int | None, set[int | str] | None]:
+    """The width of an ELF file, and the types of the notes that are for Xen; ValueError when it
+    is damaged. (None, None) for another format.
+    """
+    # Imported here: what it finds is remembered, so that few runs need it.
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.enums import ENUM_NOTE_N_TYPE
+    from elftools.elf.segments import NoteSegment
 
-
-def _note_segments(elf: bytes) -> list[tuple[int, int]]:
-    """File offset and size of each PT_NOTE segment, 32- and 64-bit little endian."""
-    if elf[4] == 2:
-        table = struct.unpack_from("<Q", elf, 32)[0]
-        size, count = struct.unpack_from("<HH", elf, 54)
-        layout, pick = "<IIQQQQ", (2, 5)
-    else:
-        table = struct.unpack_from("<I", elf, 28)[0]
-        size, count = struct.unpack_from("<HH", elf, 42)
-        layout, pick = "<IIIIII", (1, 4)
-    found = []
-    for number in range(count):
-        header = struct.unpack_from(layout, elf, table + number * size)
-        if header[0] == 4:  # PT_NOTE
-            found.append((header[pick[0]], header[pick[1]]))
-    return found
-
-
-def _notes(segment: bytes) -> dict[int, bytes]:
-    notes, at = {}, 0
-    while at + 12 <= len(segment):
-        name_size, size, kind = struct.unpack_from("<III", segment, at)
-        at += 12
-        name = segment[at : at + name_size]
-        at += (name_size + 3) & ~3
-        if name == b"Xen\0":
-            notes[kind] = segment[at : at + size]
-        at += (size + 3) & ~3
-    return notes
+    if not vmlinux.startswith(b"\x7fELF"):
+        return None, None
+    try:
+        elf = ELFFile(io.BytesIO(vmlinux))
+        parts = [part for part in elf.iter_segments() if isinstance(part, NoteSegment)]
+        notes = [note for part in parts for note in part.iter_notes()]
+    except (ELFError, KeyError, OverflowError) as error:
+        raise ValueError(f"its ELF file is damaged ({error})") from error
+    # GNU's names stand for the numbers 1 to 5, whosever note it is.
+    types = {ENUM_NOTE_N_TYPE.get(n["n_type"], n["n_type"]) for n in notes if n["n_name"] == "Xen"}
+    return elf.elfclass, types

@@ -1,7 +1,7 @@
 """A kernel's configuration: fragments on top of allnoconfig, for any version since 2.6.26.
 
 allnoconfig with KCONFIG_ALLCONFIG is in all of them; olddefconfig and merge_config.sh are not.
-Symbols that a version does not have are left out; those that matter and did not take are said.
+Symbols that a version does not have are left out; those that matter and did not take are reported.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 _WANTED = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)")
 _SYMBOL = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
 
-# Without these the kernel is none for this lab: the symbols that do it, by version (any of a
-# row is enough), and what is missing without them.
+# Without these the lab cannot use a kernel: the symbols, by version (any of a row is enough), and
+# what is missing without them.
 _MATTERS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("X86_64", "X86_PAE"), "it is no 64-bit kernel, and none of 32 bits that Xen would start"),
+    (("X86_64", "X86_PAE"), "it is neither a 64-bit kernel nor a 32-bit one that Xen would start"),
     # XEN_PV since 4.12; before, XEN was it.
     (("XEN_PV", "XEN"), "it cannot run as dom0 or pv (Xen needs PARAVIRT and, in old versions, "
                         "EXPERIMENTAL)"),
@@ -25,7 +25,7 @@ _MATTERS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("SERIAL_8250_CONSOLE",), "its console without Xen would be silent"),
     (("BLK_DEV_INITRD",), "it cannot start the stress program, which comes as a ramdisk"),
     (("BINFMT_ELF",), "it cannot start the stress program"),
-    (("PROC_FS",), "the stress program cannot tell what it runs on"),
+    (("PROC_FS",), "the stress program cannot see what it runs on"),
     (("PREEMPT_VOLUNTARY", "PREEMPT", "PREEMPT_LAZY"), "the first FPU use gives way only "
                                                        "while memory is short: the bug could "
                                                        "hardly show"),
@@ -34,7 +34,7 @@ _MATTERS: tuple[tuple[tuple[str, ...], str], ...] = (
 )  # fmt: skip
 
 
-def wanted(fragments: Iterable[Path]) -> dict[str, str]:
+def read_fragments(fragments: Iterable[Path]) -> dict[str, str]:
     """Options of all fragments, later ones winning; ``n`` for those that must be off."""
     options: dict[str, str] = {}
     for path in fragments:
@@ -45,13 +45,13 @@ def wanted(fragments: Iterable[Path]) -> dict[str, str]:
     return options
 
 
-def text(options: dict[str, str]) -> str:
+def write_fragment(options: dict[str, str]) -> str:
     """A .config of them."""
     lines = [f"# {n} is not set" if v == "n" else f"{n}={v}" for n, v in options.items()]
     return "\n".join(lines) + "\n"
 
 
-def symbols(tree: Path) -> set[str]:
+def find_symbols(tree: Path) -> set[str]:
     """Every CONFIG_ symbol that x86 can have in this tree."""
     found: set[str] = set()
     for folder, names, files in os.walk(tree):
@@ -66,21 +66,21 @@ def symbols(tree: Path) -> set[str]:
     return found
 
 
-def chosen(config: str) -> dict[str, str]:
+def read_config(config: str) -> dict[str, str]:
     """What a .config has on, or has a value for."""
     pairs = (line.split("=", 1) for line in config.splitlines() if line.startswith("CONFIG_"))
     return dict(pairs)
 
 
-def not_taken(options: dict[str, str], config: str) -> list[str]:
+def find_not_taken(options: dict[str, str], config: str) -> list[str]:
     """Options whose value in a .config is not the wanted one; absent counts as n."""
-    found = chosen(config)
+    found = read_config(config)
     return [f"{n}={v}" for n, v in options.items() if found.get(n, "n") != v]
 
 
-def lacks(config: str, known: set[str]) -> list[str]:
+def find_lacking(config: str, known: set[str]) -> list[str]:
     """What a .config misses that this lab cannot do without, each in a clause."""
-    found = chosen(config)
+    found = read_config(config)
     missing = []
     for names, consequence in _MATTERS:
         every = [f"CONFIG_{name}" for name in names]
@@ -92,7 +92,7 @@ def lacks(config: str, known: set[str]) -> list[str]:
     return missing
 
 
-def some(names: Sequence[str], limit: int = 6) -> str:
+def list_some(names: Sequence[str], limit: int = 6) -> str:
     """A list short enough for a sentence."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 
-def repeat(source: Sequence[str], make: Sequence[str], patched: bool) -> list[str]:
+def write_recipe(source: Sequence[str], make: Sequence[str], patched: bool) -> list[str]:
     """Lines of a shell script that is run where source.patch and fragments.config are."""
     command = " ".join(f'"{word}"' if "$PWD" in word else shlex.quote(word) for word in make)
     return [

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from lab.console.release import Release, read_release
 from lab.errors import LabError, UserError
 from lab.system import debian
 from lab.system.files import sha256_of
@@ -16,7 +17,6 @@ from lab.system.git import read_file
 from lab.system.process import run
 from lab.system.tree import Commit, Folder, find_revision
 
-Release = tuple[int, int, int]  # 3.19.8 is (3, 19, 8)
 _NEWEST: Release = (99, 0, 0)
 
 
@@ -76,7 +76,7 @@ class PackageSource:
     @property
     def release(self) -> Release:
         """Of the package's name: Debian's kernel source is called after its series."""
-        return _release(self.package.name.removeprefix("linux-source-"))
+        return read_release(self.package.name.removeprefix("linux-source-"))
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -118,7 +118,7 @@ class TreeSource(Folder):
 
     @property
     def release(self) -> Release:
-        return release_of((self.path / "Makefile").read_text(errors="replace"))
+        return read_makefile((self.path / "Makefile").read_text(errors="replace"))
 
 
 @dataclass(frozen=True)
@@ -132,18 +132,18 @@ class RevisionSource(Commit):
 
     @property
     def release(self) -> Release:
-        return _release_at(self.repository, self.commit, self.origin)
+        return _read_release_at(self.repository, self.commit, self.origin)
 
 
 @functools.cache  # a commit's Makefile does not change
-def _release_at(repository: Path, commit: str, origin: str) -> Release:
+def _read_release_at(repository: Path, commit: str, origin: str) -> Release:
     makefile = read_file(repository, commit, "Makefile")
     if makefile is None:
         raise UserError(f"{origin}: {commit[:12]} is not a Linux tree (no Makefile)")
-    return release_of(makefile)
+    return read_makefile(makefile)
 
 
-def release_of(makefile: str) -> Release:
+def read_makefile(makefile: str) -> Release:
     """VERSION, PATCHLEVEL and SUBLEVEL of a kernel's Makefile; ``_NEWEST`` where it names none."""
     found = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL)[ \t]*=[ \t]*(\d+)", makefile, re.M))
     if "VERSION" not in found or "PATCHLEVEL" not in found:
@@ -151,12 +151,6 @@ def release_of(makefile: str) -> Release:
     return int(found["VERSION"]), int(found["PATCHLEVEL"]), int(found.get("SUBLEVEL", 0))
 
 
-def series(release: Release) -> tuple[int, ...]:
+def find_series(release: Release) -> tuple[int, ...]:
     """What stable releases are of: (4, 1), and (2, 6, 32) in the years of 2.6."""
     return release if release[:2] == (2, 6) else release[:2]
-
-
-def _release(text: str) -> Release:
-    numbers = [int(part) for part in re.findall(r"\d+", text)[:3]]
-    numbers += [0] * (3 - len(numbers))
-    return numbers[0], numbers[1], numbers[2]

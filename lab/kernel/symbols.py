@@ -13,7 +13,7 @@ from lab.kernel import image as bzimage
 
 @dataclass(frozen=True)
 class Symbols:
-    """``addresses`` by name; of a name that stands twice, the first."""
+    """``addresses`` by name; of a name that occurs twice, the first."""
 
     origin: str
     addresses: dict[str, int]
@@ -28,7 +28,7 @@ class Symbols:
 
 
 def read(content: bytes | Path, origin: str) -> Symbols:
-    """The symbol table; UserError when the file has none or is no ELF file."""
+    """The symbol table; UserError when the file has none or is not an ELF file."""
     # Imported here: every run looks for symbols beside a kernel, few read them.
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
@@ -44,13 +44,13 @@ def read(content: bytes | Path, origin: str) -> Symbols:
                 if symbol.name and symbol["st_shndx"] != "SHN_UNDEF":
                     found.setdefault(symbol.name, symbol["st_value"])
         except (ELFError, ValueError, KeyError, OverflowError) as error:
-            raise UserError(f"{origin}: is no ELF file that can be read ({error})") from None
+            raise UserError(f"{origin}: is not an ELF file that can be read ({error})") from None
     if not found:
         raise UserError(f"{origin}: holds no symbols; an unstripped vmlinux is wanted")
     return Symbols(origin, found)
 
 
-def banner(vmlinux: Path) -> str | None:
+def read_banner(vmlinux: Path) -> str | None:
     """The text 'Linux version ...' in a vmlinux, up to its compiler; None without one."""
     mark = b"Linux version "
     content = vmlinux.read_bytes()
@@ -63,7 +63,7 @@ def banner(vmlinux: Path) -> str | None:
     return None
 
 
-def beside(image: Path) -> Path | None:
+def find_beside(image: Path) -> Path | None:
     """The vmlinux that a kernel image was made of, where it lies in its usual places."""
     places = [image.with_name(image.name.replace("bzImage", "vmlinux"))]
     if image.parts[-4:] == ("arch", "x86", "boot", "bzImage"):
@@ -74,9 +74,9 @@ def beside(image: Path) -> Path | None:
 
 def fits(vmlinux: Path, image: Path) -> bool:
     """Whether both say the same version."""
-    return banner(vmlinux) == version(image)
+    return read_banner(vmlinux) == read_version(image)
 
 
-def version(image: Path) -> str:
+def read_version(image: Path) -> str:
     """As in `uname -r`."""
     return bzimage.read(image).version.split(" ")[0]

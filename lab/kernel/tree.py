@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from lab.console.release import Release
 from lab.errors import LabError, UserError
 from lab.kernel.build import BuildSpec, build
 from lab.kernel.control import FRAGMENTS as CONTROL_FRAGMENTS
 from lab.kernel.kernel import Kernel
-from lab.kernel.source import Release, RevisionSource, Source, TreeSource
+from lab.kernel.source import RevisionSource, Source, TreeSource
 from lab.system.cache import cache_dir, locked
 from lab.system.files import sha256_of
 from lab.system.git import find_commit, git
@@ -31,7 +32,7 @@ _TAKEN = ("ARCH", "O", "CC", "HOSTCC", "KCONFIG_ALLCONFIG")  # by the builder it
 _URL = re.compile(r"(https?|git|ssh|file)://.+")
 
 
-def tree_kernel(
+def build_tree(
     name: str,
     tree: str | Path,
     rev: str | None,
@@ -49,13 +50,11 @@ def tree_kernel(
     patch or compiler is not there; BuildFailed (a LabError with the first error) when it does
     not patch, configure or build.
     """
-    made = specification(
-        name, tree, rev, patches, fragments=fragments, make=make, compiler=compiler
-    )
+    made = specify(name, tree, rev, patches, fragments=fragments, make=make, compiler=compiler)
     return build(made, report, objects)
 
 
-def specification(
+def specify(
     name: str,
     tree: str | Path,
     rev: str | None,
@@ -73,7 +72,7 @@ def specification(
     if taken:
         remedy = "give a compiler instead" if "CC" in taken else "the builder sets it itself"
         raise UserError(f"kernel {name}: the make variable {taken} cannot be given: {remedy}")
-    found = source(str(tree), rev)
+    found = find_source(str(tree), rev)
     return BuildSpec(
         name=name,
         source=found,
@@ -81,11 +80,11 @@ def specification(
         base=FRAGMENTS,
         fragments=tuple(fragments),
         make_vars=tuple(sorted((make or {}).items())),
-        compiler=chosen_compiler(compiler, found.release, name),
+        compiler=choose_compiler(compiler, found.release, name),
     )
 
 
-def chosen_compiler(wanted: str | None, release: Release, name: str = "") -> str:
+def choose_compiler(wanted: str | None, release: Release, name: str = "") -> str:
     """The user's, else for an old tree the oldest gcc here, else gcc; UserError if not there."""
     if wanted is not None:
         if shutil.which(wanted) is None:
@@ -99,10 +98,10 @@ def chosen_compiler(wanted: str | None, release: Release, name: str = "") -> str
     return "gcc"
 
 
-def source(tree: str, rev: str | None) -> Source:
-    """Where the tree's files come from; UserError when there is no such tree or revision."""
+def find_source(tree: str, rev: str | None) -> Source:
+    """Where the tree's files come from; UserError when the tree or revision does not exist."""
     if _URL.fullmatch(tree):
-        return RevisionSource.find(_mirror(tree, rev), rev or "HEAD", tree)
+        return RevisionSource.find(_update_mirror(tree, rev), rev or "HEAD", tree)
     path = Path(tree)
     if not path.is_dir():
         raise UserError(f"{tree}: there is no such folder; a Linux tree or a git URL is wanted")
@@ -113,7 +112,7 @@ def source(tree: str, rev: str | None) -> Source:
     return RevisionSource.find(path, rev or "HEAD", tree)
 
 
-def _mirror(url: str, rev: str | None) -> Path:
+def _update_mirror(url: str, rev: str | None) -> Path:
     """A bare copy in the cache, brought up to date when it does not know the revision."""
     path = cache_dir() / "git" / sha256_of(url)[:16]
     with locked(path.with_name(f"{path.name}.lock")):

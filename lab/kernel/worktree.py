@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.kernel.source import Source, series
+from lab.kernel.source import Source, find_series
 from lab.patch import mail as patchmail
 from lab.patch.mail import Patch
 from lab.system.files import write_atomic
@@ -72,13 +72,13 @@ class Worktree:
         made = []
         for name in sorted(self._changed()):
             old, new = self._pristine / name, self.src / name
-            made += _diff(name, old if old.is_file() else None, new if new.is_file() else None)
+            made += _make_diff(name, old if old.is_file() else None, new if new.is_file() else None)
         return "".join(made).encode(errors="surrogateescape")
 
     def _place(self, source: Source) -> None:
         """Another place, or another series whose objects would not fit: begin anew."""
         mark = self.folder / "place"
-        wanted = f"{source.place} {series(source.release)}"
+        wanted = f"{source.place} {find_series(source.release)}"
         if mark.exists() and mark.read_text() == wanted:
             return
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -121,7 +121,7 @@ class Worktree:
                 if inside and ".." not in inside.split("/"):
                     named.add(inside)
                     self._copy(inside, stage)
-        fitted = patchmail.apply_all(read, stage)
+        fitted = patchmail.apply(read, stage)
         return named, [f"{one.name}: {note}" for one in fitted for note in one.notes]
 
     def _copy(self, name: str, stage: Path) -> None:
@@ -174,7 +174,7 @@ class Worktree:
                 os.utime(path, ns=(time, time))
 
 
-def _diff(name: str, old: Path | None, new: Path | None) -> list[str]:
+def _make_diff(name: str, old: Path | None, new: Path | None) -> list[str]:
     before, after = (
         path.read_bytes().decode(errors="surrogateescape").splitlines(keepends=True) if path else []
         for path in (old, new)

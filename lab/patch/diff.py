@@ -1,7 +1,8 @@
 """A diff found in text, mended where a mailer broke it and the hunk's own counts say how: pure.
 
 A hunk header promises how many old and new lines follow, and that decides: the reading that gives
-exactly the promised lines is taken, and said in the notes; two such readings are a refusal.
+exactly the promised lines is taken and mentioned in the notes; where there are two, the patch is
+refused.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from lab.errors import UserError
-from lab.patch.hunk import Hunk, joined, short, wrapped
+from lab.patch.hunk import Hunk, is_wrapped, join_line, quote
 from lab.patch.reading import Body, HunkReader, Reading, begins_file
 
 _HEADER = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)")
@@ -46,13 +47,13 @@ def parse(text: str, where: str) -> tuple[list[FileChange], list[str]]:
     return reader.files(), reader.notes
 
 
-def _path(text: str) -> str | None:
+def _read_path(text: str) -> str | None:
     """The path of a ---/+++ line without its time stamp."""
     found = re.split(r"\t|\s+\d{4}-\d\d-\d\d |\s+(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ", text)[0].strip()
     return None if found == "/dev/null" else found
 
 
-def _shown(path: str) -> str:
+def _strip_prefix(path: str) -> str:
     return path.removeprefix("a/").removeprefix("b/")
 
 
@@ -96,13 +97,13 @@ class _Reader:
             if self._line().startswith(("GIT binary patch", "Binary files ")):
                 raise UserError(f"{self._here()}: the change of {new} is binary: give a text diff")
         if self._line().startswith("--- ") and self._line(1).startswith("+++ "):
-            old, new = _path(self._line()[4:]), _path(self._line(1)[4:])
+            old, new = _read_path(self._line()[4:]), _read_path(self._line(1)[4:])
             self.at += 2
         for name in (old, new):
             if name is not None and (name.startswith("/") or ".." in name.split("/")):
                 raise UserError(f"{self._here()}: the path {name!r} leads out of the tree")
         hunks: list[Hunk] = []
-        name = _shown(new or old or "?")
+        name = _strip_prefix(new or old or "?")
         while self._line().startswith("@@ -"):
             hunks.append(self._hunk(len(hunks) + 1, name))
         if not hunks and not headers:
@@ -118,7 +119,7 @@ class _Reader:
                 self.at += 1
                 self.notes.append("a 'diff --git' line was broken over two lines: joined")
         if not found:
-            raise UserError(f"{self._here()}: {short(line)} does not name two files")
+            raise UserError(f"{self._here()}: {quote(line)} does not name two files")
         return found.group(1), found.group(2)
 
     def _hunk(self, number: int, name: str) -> Hunk:
@@ -127,7 +128,7 @@ class _Reader:
         if not found:
             found = _HEADER.fullmatch(f"{self._line().rstrip()} {self._line(1)}")
             if not found:
-                raise UserError(f"{self._here()}: {short(self._line())} is not a hunk header")
+                raise UserError(f"{self._here()}: {quote(self._line())} is not a hunk header")
             self.notes.append(f"{what}: its header was broken over two lines: joined")
             self.at += 1
         header, first = self.lines[self.at], self.at + 1
@@ -135,9 +136,9 @@ class _Reader:
         heading = found.group(5).strip()
         reading = self._body(numbers[1], numbers[3], first, what, header)
         if reading is None:
-            heading = joined(heading, self.lines[first]).strip()
+            heading = join_line(heading, self.lines[first]).strip()
             self.notes.append(
-                f"{what}: its header was broken over two lines, {short(self.lines[first])} "
+                f"{what}: its header was broken over two lines, {quote(self.lines[first])} "
                 "put back behind it"
             )
             reading = self._body(numbers[1], numbers[3], first + 1, what, None)
@@ -145,11 +146,11 @@ class _Reader:
         body = reading.body
         self._say(what, body)
         self.at = reading.end
-        return Hunk(numbers[0], heading, tuple(body.lines), body.old, body.tail)
+        return Hunk(numbers[0], heading, tuple(body.lines), body.tail)
 
     def _say(self, what: str, body: Body) -> None:
         for line in body.joined:
-            self.notes.append(f"{what}: a line was broken, {short(line)} put back behind it")
+            self.notes.append(f"{what}: a line was broken, {quote(line)} put back behind it")
         if body.blanks:
             self.notes.append(f"{what}: {body.blanks} empty lines had lost their leading space")
         if body.no_breaks:
@@ -166,7 +167,7 @@ class _Reader:
         if reading.problem is None:
             return reading
         follows = self.lines[first] if first < len(self.lines) else ""
-        if header is not None and follows and wrapped(header, follows):
+        if header is not None and follows and is_wrapped(header, follows):
             after = hunk.read(first + 1)
             if after.problem is None or follows[0] not in " +-":
                 return None

@@ -20,13 +20,13 @@ from lab.patch.place import (
     LOOSE,
     Lines,
     Place,
-    applied,
-    context,
-    places,
-    why_not,
+    apply_hunk,
+    count_context,
+    explain,
+    find_places,
 )
 from lab.system.git import attempt
-from lab.system.process import first_error
+from lab.system.process import find_error
 from lab.system.scratch import open_scratch
 
 
@@ -77,21 +77,21 @@ class _Fit:
             text = self.read(old)
             if text is None:
                 raise UserError(f"{self.name}: there is no file {old} in {self.tree.name}")
-            content = _by_newline(text)
+            content = _split_lines(text)
         content = self._hunks(change, content, new or old or "?")
         if new is None:
             if content:
                 raise UserError(f"{self.name}: it deletes {old}, but not all of what the tree has")
             self.changed[str(old)] = None
             return
-        if old is not None and old != new and not _copies(change):
+        if old is not None and old != new and not _is_copy(change):
             self.changed[old] = None
         self.changed[new] = "".join(content)
 
     def _paths(self, change: FileChange) -> tuple[str | None, str | None]:
         """Paths in the tree: one folder off (a/ and b/), or as many as makes the file be there."""
         for strip in (1, 0, 2):
-            old, new = (_stripped(path, strip) for path in (change.old, change.new))
+            old, new = (_strip(path, strip) for path in (change.old, change.new))
             if change.old is not None and (old is None or self.read(old) is None):
                 continue
             if change.old is None and new is None:
@@ -99,7 +99,7 @@ class _Fit:
             if strip != 1 and change.old is not None:
                 self.notes.append(f"{change.name}: taken as {old} (as with patch -p{strip})")
             return old, new
-        wanted = _stripped(change.old, 1) or change.old
+        wanted = _strip(change.old, 1) or change.old
         raise UserError(f"{self.name}: there is no file {wanted} in {self.tree.name}")
 
     def _hunks(self, change: FileChange, content: Lines, path: str) -> Lines:
@@ -113,7 +113,7 @@ class _Fit:
             shift = place.at - max(hunk.old_start - 1, 0)
             self._say(what, hunk, place, shift, content)
             result += content[done : place.at]
-            made, used = applied(content, hunk, place)
+            made, used = apply_hunk(content, hunk, place)
             result += made
             done = place.at + used
         return result + content[done:]
@@ -124,16 +124,18 @@ class _Fit:
         modes = [EXACT] if any("\t" in line for line in hunk.lines) else [EXACT, COLUMN, EXPANDED]
         if self.loose:
             modes.append(LOOSE)
-        for doubtful in range(min(hunk.doubtful, context(hunk)[1]) + 1):
+        for doubtful in range(min(hunk.doubtful, count_context(hunk)[1]) + 1):
             shorter = replace(hunk, lines=hunk.lines[: len(hunk.lines) - doubtful])
-            found = next(places(content, shorter, wanted, first, modes, range(self.fuzz + 1)), None)
+            found = next(
+                find_places(content, shorter, wanted, first, modes, range(self.fuzz + 1)), None
+            )
             if found is not None:
                 if doubtful:
                     self.notes.append(
-                        f"{what}: {doubtful} empty lines below it are not taken for its own"
+                        f"{what}: {doubtful} empty lines below it are not taken as part of it"
                     )
                 return shorter, found
-        raise UserError(f"{self.name}: {why_not(content, hunk, wanted, first, modes, what)}")
+        raise UserError(f"{self.name}: {explain(content, hunk, wanted, first, modes, what)}")
 
     def _say(self, what: str, hunk: Hunk, place: Place, shift: int, content: Lines) -> None:
         if place.mode.says:
@@ -166,32 +168,32 @@ def fit(
             work.change(change)
         touched = {path for path in now if path not in before or before[path] != now[path]}
         was = {path: before[path] if path in before else tree.read(path) for path in touched}
-        text = _diff(was, {path: now[path] for path in touched})
+        text = _make_diff(was, {path: now[path] for path in touched})
         if not text:
             raise UserError(f"{name}: it changes nothing in {tree.name}")
         made.append(Fitted(name, text, tuple(work.notes)))
     return made
 
 
-def _by_newline(text: str) -> Lines:
+def _split_lines(text: str) -> Lines:
     """Lines with their ends; str.splitlines would also split at a form feed."""
     lines = [f"{line}\n" for line in text.split("\n")]
     last = lines.pop()
     return lines + ([last[:-1]] if last != "\n" else [])
 
 
-def _copies(change: FileChange) -> bool:
+def _is_copy(change: FileChange) -> bool:
     return any(header.startswith("copy ") for header in change.headers)
 
 
-def _stripped(path: str | None, folders: int) -> str | None:
+def _strip(path: str | None, folders: int) -> str | None:
     if path is None:
         return None
     parts = path.split("/")
     return "/".join(parts[folders:]) or None
 
 
-def _diff(was: dict[str, str | None], now: dict[str, str | None]) -> str:
+def _make_diff(was: dict[str, str | None], now: dict[str, str | None]) -> str:
     """A unified diff of two sets of files, by git."""
     with open_scratch("patch") as base:
         for side, files in (("a", was), ("b", now)):
@@ -206,5 +208,5 @@ def _diff(was: dict[str, str | None], now: dict[str, str | None]) -> str:
             "diff", "--no-index", *options, "a", "b", at=base, env={"GIT_DIR": "/nonexistent"}
         )
         if done.returncode > 1:  # 1: there is a difference
-            raise LabError(f"git diff failed: {first_error(done.stderr)}")
+            raise LabError(f"git diff failed: {find_error(done.stderr)}")
         return done.stdout

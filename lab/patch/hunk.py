@@ -12,14 +12,12 @@ _WRAP, _WIDEST = 65, 80
 class Hunk:
     """``lines`` start with space, + or -, and end with a newline but for the file's last one.
 
-    ``lost``: context lines that the header promises at the end and the text has not.
     ``doubtful``: last context lines that are empty in the text: perhaps not the file's.
     """
 
     old_start: int
     heading: str
     lines: tuple[str, ...]
-    lost: int = 0
     doubtful: int = 0
 
     @property
@@ -31,21 +29,21 @@ class Hunk:
         return [line[1:] for line in self.lines if line[0] in " +"]
 
 
-def wrapped(before: str, rest: str) -> bool:
+def is_wrapped(before: str, rest: str) -> bool:
     """Whether a mailer may have broken a line between the two, as the text has them."""
     word = rest.split(maxsplit=1)[0] if rest.strip() else ""
     width = len(before.rstrip())
     return bool(word) and width <= _WIDEST and width + 1 + len(word) > _WRAP
 
 
-def joined(before: str, rest: str) -> str:
+def join_line(before: str, rest: str) -> str:
     """The line as it was: mailers break at a space, and some keep it."""
     before = before.rstrip("\n")
     gap = "" if before.endswith(" ") or rest.startswith(" ") else " "
     return f"{before}{gap}{rest}\n"
 
 
-def short(line: str) -> str:
+def quote(line: str) -> str:
     """A line for a message."""
     text = line.strip()
     return repr(text if len(text) <= 60 else text[:57] + "...")

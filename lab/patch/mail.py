@@ -53,12 +53,12 @@ class _Text:
 
 
 def read(path: Path) -> list[Patch]:
-    """The patches of a file or folder, in order; UserError in one sentence where there are none."""
+    """The patches of a file or folder, in order; UserError when it holds none."""
     if path.is_dir():
-        return _folder(path)
-    content = _bytes(path)
+        return _read_folder(path)
+    content = _read_bytes(path)
     if path.name == "series":
-        return _series(path)
+        return _read_series(path)
     starts = [found.start() for found in _MBOX.finditer(content)]
     if starts and not content[: starts[0]].strip():
         ends = [*starts[1:], len(content)]
@@ -68,24 +68,20 @@ def read(path: Path) -> list[Patch]:
         texts = [
             text
             for number, body in enumerate(bodies, 1)
-            for text in _mail(body, f"{path.name}, message {number}" if named else path.name)
+            for text in _read_mail(body, f"{path.name}, message {number}" if named else path.name)
         ]
     elif _is_mail(content):
-        texts = _mail(content, path.name)
+        texts = _read_mail(content, path.name)
     else:
-        texts = [_Text(path.name, _subject(_decoded(content)), _decoded(content))]
-    return _patches(texts, path)
+        texts = [_Text(path.name, _find_subject(_decode(content)), _decode(content))]
+    return _read_patches(texts, path)
 
 
-def apply(patch: Patch, tree: Path, fuzz: int = 0, loose: bool = False) -> Fitted:
-    """Change the tree's files in place; UserError, and nothing changed, where it does not fit."""
-    return apply_all([patch], tree, fuzz, loose)[0]
+def apply(patches: Sequence[Patch], tree: Path, fuzz: int = 0, loose: bool = False) -> list[Fitted]:
+    """Change the tree's files in place, by GNU patch without fuzz: the fitted patches need none.
 
-
-def apply_all(
-    patches: Sequence[Patch], tree: Path, fuzz: int = 0, loose: bool = False
-) -> list[Fitted]:
-    """All or nothing, by GNU patch without fuzz: the fitted patches need none."""
+    UserError, and nothing changed, where one does not fit.
+    """
     fitted = fit(patches, Folder(tree), fuzz, loose)
     for one in fitted:
         file = tree / ".lab.patch"
@@ -109,47 +105,47 @@ def fit(
     ]
 
 
-def _bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: the patch cannot be read ({error.strerror})") from None
     if len(content) > _MAX_BYTES:
-        raise UserError(f"{path}: is larger than {_MAX_BYTES >> 20} MiB: no patch is")
+        raise UserError(f"{path}: is larger than {_MAX_BYTES >> 20} MiB, which a patch is not")
     if b"\0" in content:
         raise UserError(f"{path}: is binary: give a diff or a mail as text")
     return content
 
 
-def _folder(folder: Path) -> list[Patch]:
+def _read_folder(folder: Path) -> list[Patch]:
     if (folder / "series").is_file():
-        return _series(folder / "series")
+        return _read_series(folder / "series")
     files = sorted(p for p in folder.iterdir() if p.suffix in (".patch", ".diff", ".mbox", ".eml"))
     if not files:
         raise UserError(f"{folder}: holds no series file and no *.patch, *.diff, *.mbox or *.eml")
     return [patch for file in files for patch in read(file)]
 
 
-def _series(series: Path) -> list[Patch]:
-    """A series file as quilt's: names, comments by #; -p options are left to the tree."""
+def _read_series(series: Path) -> list[Patch]:
+    """A series file like quilt's: names, comments after #; -p options are ignored."""
     names = []
-    for line in _decoded(_bytes(series)).splitlines():
+    for line in _decode(_read_bytes(series)).splitlines():
         words = line.split("#", 1)[0].split()
         if words:
             names.append(words[0])
     if not names:
-        raise UserError(f"{series}: names no patch")
+        raise UserError(f"{series}: does not name a patch")
     missing = [name for name in names if not (series.parent / name).is_file()]
     if missing:
         raise UserError(f"{series}: names {missing[0]}, which is not in {series.parent}")
     return [patch for name in names for patch in read(series.parent / name)]
 
 
-def _decoded(content: bytes) -> str:
+def _decode(content: bytes) -> str:
     return content.decode(errors="surrogateescape")
 
 
-def _subject(text: str) -> str:
+def _find_subject(text: str) -> str:
     """Of a mail's headers, or the title of a web page that shows one."""
     found = _SUBJECT.search(text[:8192]) or _TITLE.search(text[:2000])
     return " ".join(found.group(1).split()) if found else ""
@@ -163,7 +159,7 @@ def _is_mail(content: bytes) -> bool:
     return headers and bool(names & {b"subject", b"from", b"content-type", b"mime-version"})
 
 
-def _mail(content: bytes, name: str) -> list[_Text]:
+def _read_mail(content: bytes, name: str) -> list[_Text]:
     message = email.message_from_bytes(content.lstrip(b"\n"), policy=email.policy.default)
     subject = " ".join(str(message.get("Subject", "")).split())
     texts: list[_Text] = []
@@ -172,19 +168,19 @@ def _mail(content: bytes, name: str) -> list[_Text]:
         file = part.get_filename() or ""
         if part.get_content_type() not in _TYPES and not file.endswith(_DIFF_NAMES):
             continue
-        text, notes = _part(part)
+        text, notes = _decode_part(part)
         texts.append(_Text(f"{name}, {file}" if file else name, subject, text, notes))
     if not texts and any(part.get_content_type() == "text/html" for part in leaves):
         raise UserError(
-            f"{name}: has its text as HTML only, which keeps no diff: get the plain text"
+            f"{name}: has its text only as HTML, which does not preserve a diff: get the plain text"
         )
     if sum(has_diff(text.text) for text in texts) > 1:
-        texts = _different(texts)
+        texts = _drop_doubles(texts)
     return texts
 
 
-def _different(texts: list[_Text]) -> list[_Text]:
-    """Without a diff that is there twice, in the text and attached."""
+def _drop_doubles(texts: list[_Text]) -> list[_Text]:
+    """The texts without a diff that came twice, in the text and attached."""
     seen: dict[str, _Text] = {}
     for text in texts:
         lines = text.text.splitlines()
@@ -193,7 +189,7 @@ def _different(texts: list[_Text]) -> list[_Text]:
     return list(seen.values())
 
 
-def _part(part: email.message.Message) -> tuple[str, tuple[str, ...]]:
+def _decode_part(part: email.message.Message) -> tuple[str, tuple[str, ...]]:
     """A part's text with its transfer encoding, character set and flowing undone."""
     payload = part.get_payload(decode=True)
     content = payload if isinstance(payload, bytes) else b""
@@ -210,12 +206,12 @@ def _part(part: email.message.Message) -> tuple[str, tuple[str, ...]]:
         text = content.decode(errors="surrogateescape")
     text = text.replace("\r\n", "\n")
     if str(part.get_param("format", "")).lower() == "flowed":
-        text = unflowed(text, str(part.get_param("delsp", "")).lower() == "yes")
+        text = unflow(text, str(part.get_param("delsp", "")).lower() == "yes")
         notes.append("its format=flowed was undone")
     return text, tuple(notes)
 
 
-def unflowed(text: str, delete_space: bool = False) -> str:
+def unflow(text: str, delete_space: bool = False) -> str:
     """RFC 3676: a line that ends with a space goes on in the next, a leading one is stuffing."""
     result: list[str] = []
     open_line = False
@@ -230,16 +226,16 @@ def unflowed(text: str, delete_space: bool = False) -> str:
     return "\n".join(result)
 
 
-def _patches(texts: list[_Text], path: Path) -> list[Patch]:
-    patches = [patch for text in texts if (patch := _patch(text)) is not None]
+def _read_patches(texts: list[_Text], path: Path) -> list[Patch]:
+    patches = [patch for text in texts if (patch := _read_patch(text)) is not None]
     if not patches and len(texts) == 1:
-        patches = _quoted(texts[0])
+        patches = _read_quoted(texts[0])
     if not patches:
-        raise UserError(f"{path}: no diff is in it (a line 'diff --git' or '--- ' and '+++ ')")
-    return _in_order(patches, path)
+        raise UserError(f"{path}: it holds no diff (a line 'diff --git' or '--- ' and '+++ ')")
+    return _sort(patches, path)
 
 
-def _patch(text: _Text) -> Patch | None:
+def _read_patch(text: _Text) -> Patch | None:
     """The patch of a text; None for one without a diff, such as a cover letter."""
     if not has_diff(text.text):
         return None
@@ -247,18 +243,18 @@ def _patch(text: _Text) -> Patch | None:
     return Patch(text.name, text.subject, tuple(changes), (*text.notes, *mended))
 
 
-def _quoted(text: _Text) -> list[Patch]:
-    """A diff in a reply, behind '> '; what the replier wrote between goes."""
+def _read_quoted(text: _Text) -> list[Patch]:
+    """A diff in a reply, behind '> '; what the replier wrote in between is dropped."""
     lines = [line for line in text.text.split("\n") if line.startswith(">")]
     stripped = "\n".join(re.sub(r"^> ?", "", line) for line in lines)
     if not has_diff(stripped):
         return []
     note = "it was taken from quoted text, without the lines that are not quoted"
-    found = _patch(_Text(text.name, text.subject, stripped, (*text.notes, note)))
+    found = _read_patch(_Text(text.name, text.subject, stripped, (*text.notes, note)))
     return [found] if found else []
 
 
-def _in_order(patches: list[Patch], path: Path) -> list[Patch]:
+def _sort(patches: list[Patch], path: Path) -> list[Patch]:
     """By the numbers of [PATCH 2/3] where every one has them; a gap is a UserError."""
     found = [_NUMBER.search(patch.subject) for patch in patches]
     numbers = [int(n.group(1)) for n in found if n]

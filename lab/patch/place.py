@@ -22,7 +22,7 @@ class Mode:
     says: str = ""
 
 
-def _as_it_is(line: str) -> str:
+def _keep(line: str) -> str:
     return line
 
 
@@ -31,7 +31,7 @@ def _column(line: str) -> str:
     return ("x" + line).expandtabs(8)[1:]
 
 
-def _squeezed(line: str) -> str:
+def _squeeze(line: str) -> str:
     return " ".join(line.split())
 
 
@@ -48,12 +48,12 @@ def _retab(mark: int) -> Callable[[str], str]:
 
 _TABS = (
     "its tabs had become spaces; they are as in the tree again, and at the start of added lines "
-    "(tabs further inside added lines cannot be told from spaces)"
+    "(tabs further inside added lines cannot be distinguished from spaces)"
 )
-EXACT = Mode(_as_it_is, _as_it_is, _as_it_is)
-COLUMN = Mode(_column, _as_it_is, _retab(1), _TABS)
-EXPANDED = Mode(lambda line: line.expandtabs(8), _as_it_is, _retab(0), _TABS)
-LOOSE = Mode(_squeezed, _squeezed, _retab(0), "white space was not compared, as asked")
+EXACT = Mode(_keep, _keep, _keep)
+COLUMN = Mode(_column, _keep, _retab(1), _TABS)
+EXPANDED = Mode(lambda line: line.expandtabs(8), _keep, _retab(0), _TABS)
+LOOSE = Mode(_squeeze, _squeeze, _retab(0), "white space was not compared, as asked")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Place:
     bottom: int = 0
 
 
-def context(hunk: Hunk) -> tuple[int, int]:
+def count_context(hunk: Hunk) -> tuple[int, int]:
     """Context lines at its beginning and at its end."""
     marks = [line[0] for line in hunk.lines]
     changes = [n for n, mark in enumerate(marks) if mark != " "]
@@ -75,11 +75,11 @@ def context(hunk: Hunk) -> tuple[int, int]:
     return changes[0], len(marks) - changes[-1] - 1
 
 
-def places(
+def find_places(
     content: Lines, hunk: Hunk, wanted: int, first: int, modes: Sequence[Mode], fuzz: range
 ) -> Iterator[Place]:
     """Where the hunk fits, the least overlooked first, then the nearest."""
-    top, bottom = context(hunk)
+    top, bottom = count_context(hunk)
     old = hunk.old
     for level in fuzz:
         skip_top, skip_bottom = min(level, top), min(level, bottom)
@@ -100,7 +100,7 @@ def _near(wanted: int, first: int, last: int) -> Iterator[int]:
     return iter(sorted(range(first, last + 1), key=lambda at: abs(at - wanted)))
 
 
-def applied(content: Lines, hunk: Hunk, place: Place) -> tuple[Lines, int]:
+def apply_hunk(content: Lines, hunk: Hunk, place: Place) -> tuple[Lines, int]:
     """The lines that the hunk makes, its context being the tree's, and how many go for them."""
     made: Lines = []
     at = place.at
@@ -114,7 +114,7 @@ def applied(content: Lines, hunk: Hunk, place: Place) -> tuple[Lines, int]:
     return made, at - place.at
 
 
-def why_not(
+def explain(
     content: Lines, hunk: Hunk, wanted: int, first: int, modes: list[Mode], what: str
 ) -> str:
     """Which line is not as the hunk says, and what would help; one sentence."""
@@ -122,20 +122,20 @@ def why_not(
         return f"{what} has no context to find its place by (diff -U0): make the diff with context"
     turned = [_TURNED[line[0]] + line[1:] for line in hunk.lines]
     reverse = Hunk(hunk.old_start, hunk.heading, tuple(turned))
-    there = next(places(content, reverse, wanted, 0, modes, range(1)), None)
+    there = next(find_places(content, reverse, wanted, 0, modes, range(1)), None)
     if there is not None:
         return f"{what} is in the tree already (line {there.at + 1})"
-    at, mode = _best(content, hunk, wanted, first, modes)
-    text = f"{what} does not apply: {_difference(content, hunk, at, mode)}"
-    if next(places(content, hunk, wanted, first, [LOOSE], range(1)), None) is not None:
+    at, mode = _find_best(content, hunk, wanted, first, modes)
+    text = f"{what} does not apply: {_describe_difference(content, hunk, at, mode)}"
+    if next(find_places(content, hunk, wanted, first, [LOOSE], range(1)), None) is not None:
         return f"{text}; --ignore-whitespace would overlook that"
-    fuzzy = next(places(content, hunk, wanted, first, modes, range(1, _MAX_FUZZ + 1)), None)
+    fuzzy = next(find_places(content, hunk, wanted, first, modes, range(1, _MAX_FUZZ + 1)), None)
     if fuzzy is not None:
         return f"{text}; --fuzz {max(fuzzy.top, fuzzy.bottom)} would overlook that"
     return text
 
 
-def _best(
+def _find_best(
     content: Lines, hunk: Hunk, wanted: int, first: int, modes: list[Mode]
 ) -> tuple[int, Mode]:
     """Where most lines of the hunk are as it says, the nearest of them."""
@@ -153,7 +153,7 @@ def _best(
     return (best[2] if best[0] else wanted), chosen
 
 
-def _difference(content: Lines, hunk: Hunk, at: int, mode: Mode) -> str:
+def _describe_difference(content: Lines, hunk: Hunk, at: int, mode: Mode) -> str:
     for ahead, line in enumerate(hunk.old):
         there = content[at + ahead] if at + ahead < len(content) else None
         if there is None:

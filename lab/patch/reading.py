@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from lab.patch.hunk import joined, short, wrapped
+from lab.patch.hunk import is_wrapped, join_line, quote
 
 _CONTEXT = 3  # lines that diff gives by default
 _MAX_JOINS = 2  # lines broken so that the rest looks like a diff line, in one hunk
@@ -60,7 +60,7 @@ class Body:
         self.blanks, self.tail = self.blanks - self.tail, 0
 
     def join(self, line: str) -> None:
-        self.lines[-1] = joined(self.lines[-1], line)
+        self.lines[-1] = join_line(self.lines[-1], line)
         self.joined.append(line)
         self.tail = 0
 
@@ -110,7 +110,8 @@ class HunkReader:
         candidates = [
             at
             for at in range(first + 1, last)
-            if self.lines[at][:1] in ("+", "-", " ") and wrapped(self.lines[at - 1], self.lines[at])
+            if self.lines[at][:1] in ("+", "-", " ")
+            and is_wrapped(self.lines[at - 1], self.lines[at])
         ]
         for many in range(1, _MAX_JOINS + 1):
             tried = [self.read(first, joins) for joins in combinations(candidates, many)]
@@ -129,7 +130,7 @@ class HunkReader:
         elif at in joins and body.lines:
             body.join(line)
         elif not body.take(line):
-            if not body.lines or line[:1] in " +-" or not wrapped(self.lines[at - 1], line):
+            if not body.lines or line[:1] in " +-" or not is_wrapped(self.lines[at - 1], line):
                 return False
             body.join(line)
         return True
@@ -138,7 +139,7 @@ class HunkReader:
         line = self.lines[at]
         if not line or line[0] in " +-\\" or is_boundary(self.lines, at) or not body.lines:
             return False
-        return wrapped(self.lines[at - 1], line) and not re.match(
+        return is_wrapped(self.lines[at - 1], line) and not re.match(
             r"(?i)index: |only in |=====", line
         )
 
@@ -153,7 +154,7 @@ class HunkReader:
         if end and body.old == body.new and 0 < context + body.old <= _CONTEXT:
             return None
         found = f"{self.old - body.old} old and {self.new - body.new} new ones"
-        there = "the end" if at >= len(self.lines) else f"{short(self.lines[at])} (line {at + 1})"
+        there = "the end" if at >= len(self.lines) else f"{quote(self.lines[at])} (line {at + 1})"
         return (
             f"should have {self.old} old and {self.new} new lines; {found} are there before {there}"
         )
@@ -161,7 +162,7 @@ class HunkReader:
     def _leftover(self, at: int) -> str | None:
         line = self.lines[at] if at < len(self.lines) else ""
         if line[:1] in ("+", "-", " ") and line.strip() and not is_boundary(self.lines, at):
-            return f"goes on after its {self.old} old and {self.new} new lines with {short(line)}"
+            return f"goes on after its {self.old} old and {self.new} new lines with {quote(line)}"
         return None
 
 

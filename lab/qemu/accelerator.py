@@ -14,7 +14,6 @@ import os
 import platform
 import re
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ from lab.system.cache import cache_dir, locked
 from lab.system.deadline import Deadline
 from lab.system.files import sha256_of, write_atomic
 from lab.system.machine import processor
+from lab.system.scratch import open_scratch
 from lab.xen import hypervisor as xen_images
 
 KVM = Path("/dev/kvm")
@@ -107,8 +107,8 @@ def command(qemu: Path, name: str, image: Path, module: Path, console: Path) -> 
 
 def boot_xen(qemu: Qemu, name: str, image: Path, seconds: float) -> Proof:
     """Start QEMU, read the console until Xen gives up on dom0, and end QEMU."""
-    with tempfile.TemporaryDirectory(prefix="lab-accel-") as spare:
-        module, console, errors = (Path(spare) / n for n in ("module", "console", "errors"))
+    with open_scratch("accel") as spare:
+        module, console, errors = (spare / n for n in ("module", "console", "errors"))
         module.write_bytes(bytes(4096))
         console.touch()
         began = time.monotonic()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from lab.qemu import icount
 from lab.qemu.boot import Boot, command, members, portable
 from lab.system.deadline import Deadline
 from lab.system.process import tie
+from lab.system.scratch import open_scratch
 
 _POLL = 0.03  # a look at the console's size: microseconds
 
@@ -27,8 +27,7 @@ def staged(boot: Boot) -> Iterator[tuple[Boot, Path]]:
     Xen's boot modules carry the file names that QEMU was given: a longer path takes the guest
     a few instructions more to copy, and a deterministic console then differs by nanoseconds.
     """
-    with tempfile.TemporaryDirectory(prefix="lab-boot-") as name:
-        folder = Path(name)
+    with open_scratch("boot") as folder:
         for member, path in members(boot).items():
             (folder / member).symlink_to(path.absolute())
         yield portable(boot), folder

@@ -9,7 +9,6 @@ mixed in; a small script makes this look like one program, for people and for li
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from lab.system import debian
 from lab.system.cache import building, cache_dir, locked, require_space
 from lab.system.files import sha256_of, write_atomic
 from lab.system.process import run
+from lab.system.scratch import open_scratch
 
 SUITE = "bookworm"
 PACKAGES = ("qemu-system-x86", "seabios", "ipxe-qemu")
@@ -74,14 +74,14 @@ def _make(final: Path) -> None:
         raise LabError(f"{KEYRING} is missing: install debian-archive-keyring")
     require_space(cache_dir(), _SPACE_MIB, "the private QEMU")
     log = final.with_name(final.name + ".log")
-    with building(final) as scratch, tempfile.TemporaryDirectory(dir=scratch.parent) as spare:
+    with building(final) as scratch, open_scratch("qemu") as spare:
         # Through a tar file: without root, mmdebstrap's folders belong to subordinate users.
-        archive = Path(spare) / "root.tar"
+        archive = spare / "root.tar"
         run(
             [
                 "mmdebstrap", "--variant=extract", f"--include={','.join(PACKAGES)}",
                 "--aptopt=Apt::Install-Recommends \"false\"", f"--keyring={KEYRING}",
-                SUITE, archive, debian.mirror(),
+                SUITE, archive, debian.find_mirror(),
             ],
             log=log,
             # Not below the user's home, which mmdebstrap's subordinate users cannot enter.

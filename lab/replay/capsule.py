@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,7 +23,8 @@ from lab.config.model import MAX_SHIFT, check_args
 from lab.errors import LabError, UserError
 from lab.qemu.boot import Boot, command, members, portable
 from lab.qemu.identity import Identity
-from lab.system.files import replacing, sha256, short
+from lab.system.files import replacing, sha256, shorten
+from lab.system.scratch import open_scratch
 from lab.verdict.facts import TrialFacts
 
 FORMAT = 1
@@ -212,8 +212,7 @@ def _add(archive: zipfile.ZipFile, name: str, source: Path) -> None:
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Capsule]:
     """Unpack a capsule into a temporary folder, checked; UserError when it is damaged."""
-    with tempfile.TemporaryDirectory(prefix="lab-capsule-") as name:
-        folder = Path(name)
+    with open_scratch("capsule") as folder:
         try:
             with zipfile.ZipFile(path) as archive:
                 manifest = _unpacked(archive, folder)
@@ -293,4 +292,4 @@ def locate(path: Path) -> Path:
     if len(found) == 1:
         return found[0]
     what = f"{len(found)} capsules, name one of them" if found else "no capsule"
-    raise UserError(f"{path}: holds {what}" + "".join(f"\n  {short(p)}" for p in found[:20]))
+    raise UserError(f"{path}: holds {what}" + "".join(f"\n  {shorten(p)}" for p in found[:20]))

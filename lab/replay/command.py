@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import threading
 import time
 from dataclasses import asdict
@@ -25,7 +24,8 @@ from lab.replay.compare import find_emulator
 from lab.replay.hunt import Hunt, candidates
 from lab.report.terminal import Terminal
 from lab.supplies.gather import gather_showing
-from lab.system.files import replacing, short
+from lab.system.files import replacing, shorten
+from lab.system.scratch import open_scratch
 from lab.trial.job import Job
 
 
@@ -47,7 +47,8 @@ def capsule(
     folder.write("plan.json", {"cells": [asdict(cell)]})
     folder.write("manifest.json", make_manifest(supplies.provenance(), f"lab capsule {wanted}"))
     terminal.say(
-        f"searching up to {seeds * len(shifts)} boots of {wanted}; evidence in {short(folder.path)}"
+        f"searching up to {seeds * len(shifts)} boots of {wanted}; "
+        f"evidence in {shorten(folder.path)}"
     )
     job = Job(config, supplies, folder, terminal.board, threading.Event())
     hunt = Hunt(job, cell)
@@ -76,8 +77,8 @@ def replay(path: Path) -> int:
         here = identify(binary.path)
         terminal.say(f"{capsule.manifest.cell}: {capsule.manifest.shows}")
         terminal.say(f"made by {capsule.manifest.qemu.version}")
-        with tempfile.TemporaryDirectory(prefix="lab-replay-") as name:
-            console = Path(name) / "console.log"
+        with open_scratch("replay") as folder:
+            console = folder / "console.log"
             ending = _booted(capsule, binary, console, terminal)
             expected, found = capsule.console, console.read_bytes()
             parting = replaying.compare(expected, found)

@@ -9,7 +9,7 @@ from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
 from lab.report.claims import write_page
 from lab.report.terminal import Terminal
-from lab.system.files import short
+from lab.system.files import shorten
 from lab.verdict.cell import CellVerdict
 from lab.verdict.claims import FAILS, decide
 
@@ -33,6 +33,6 @@ def conclude(
     terminal.say("")
     for outcome in outcomes:
         terminal.say(f"{outcome.verdict:<13}  {outcome.name:<{width}}  {outcome.claim.says}")
-    terminal.say(f"the page  {short(folder.path)}/{FILE}")
+    terminal.say(f"the page  {shorten(folder.path)}/{FILE}")
     failed = any(outcome.verdict == FAILS for outcome in outcomes)
     return Exit.CLAIM_FAILS if failed else Exit.OK

@@ -16,7 +16,7 @@ from lab.report.terminal import Terminal
 from lab.run.claims import conclude
 from lab.run.experiment import describe, execute, record_plan
 from lab.supplies.gather import gather_showing
-from lab.system.files import short
+from lab.system.files import shorten
 from lab.system.machine import cores
 from lab.trial.job import Job
 from lab.verdict.cell import CellVerdict
@@ -76,7 +76,7 @@ def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repe
     folder, supplies = job.folder, job.supplies
     terminal.say(
         f"{what} on QEMU {supplies.qemu.version} "
-        f"({supplies.accel.name}), {cores()} cores; evidence in {short(folder.path)}"
+        f"({supplies.accel.name}), {cores()} cores; evidence in {shorten(folder.path)}"
     )
     outcomes = execute(job, chosen, terminal, keep_host, repeat)
     found = outcomes.all()
@@ -88,13 +88,13 @@ def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repe
     )
     terminal.say(f"\n{verdict} ({time.monotonic() - began:.0f} s)")
     if job.stop.is_set():
-        terminal.say(f"interrupted; go on with: lab run --resume {short(folder.path)}")
+        terminal.say(f"interrupted; go on with: lab run --resume {shorten(folder.path)}")
     claims = conclude(job.config, found, describe(supplies), repeat, folder, terminal)
     for line in _replayable(job.config, found, folder):
         terminal.say(line)
-    terminal.say(f"evidence  {short(folder.path)}")
+    terminal.say(f"evidence  {shorten(folder.path)}")
     terminal.say(f"again     {repeat}")
-    terminal.say(f"check it  lab verify {short(folder.path)}")
+    terminal.say(f"check it  lab verify {shorten(folder.path)}")
     return Exit.INTERRUPTED if job.stop.is_set() else outcomes.exit_code() or claims
 
 
@@ -105,6 +105,6 @@ def _replayable(config: LabConfig, outcomes: list[CellVerdict], folder: RunFolde
         from lab.replay.capsule import NAME
 
         kept = [trial.path for cell in found for trial in folder.trials(cell.id)]
-        return [f"replay    lab replay {short(path)}" for path in kept if (path / NAME).exists()]
+        return [f"replay    lab replay {shorten(path)}" for path in kept if (path / NAME).exists()]
     own = [cell.id for cell in found if impossible(cell) is None]
     return [f"make it replayable: lab capsule {cell}" for cell in own]

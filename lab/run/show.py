@@ -12,7 +12,7 @@ from lab.evidence.run import RunFolder
 from lab.evidence.trial import TrialFolder
 from lab.report.table import how_sure
 from lab.report.terminal import Terminal
-from lab.system.files import short
+from lab.system.files import shorten
 from lab.verdict.cell import CellVerdict
 from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
@@ -27,14 +27,14 @@ def show_run(path: Path) -> None:
     terminal = Terminal()
     manifest = run.manifest()
     terminal.say(f"{manifest['command']}")
-    terminal.say(f"begun {manifest.get('began', '?')}; evidence in {short(run.path)}")
+    terminal.say(f"begun {manifest.get('began', '?')}; evidence in {shorten(run.path)}")
     terminal.say("")
     if not (run.path / "plan.json").is_file():
-        terminal.say(f"its page is {short(run.path)}/summary.md")
+        terminal.say(f"its page is {shorten(run.path)}/summary.md")
         return
     config = LabConfig.model_validate(run.read("config.json"))
     terminal.table(read_outcomes(run), config.confidence.safety)
-    terminal.say(f"\none cell's story: lab show {short(run.path)} CELL")
+    terminal.say(f"\none cell's story: lab show {shorten(run.path)} CELL")
 
 
 def show_cell(path: Path, cell: str) -> None:
@@ -71,7 +71,7 @@ def tell_cell(outcome: CellVerdict, trials: list[TrialFolder]) -> list[str]:
     for trial, seen in zip(trials, outcome.trials, strict=False):
         lines.append(
             f"  {trial.number:>4}  {seen.verdict.value:<9} {seen.windows:>10,} {seen.hits:>7,}  "
-            f"{short(trial.console)}"
+            f"{shorten(trial.console)}"
         )
     return lines
 
@@ -81,11 +81,11 @@ def list_runs(root: Path) -> None:
     terminal = Terminal()
     found = [path for path in sorted(root.iterdir()) if _is_run(path)] if root.is_dir() else []
     if not found:
-        terminal.say(f"there are no runs in {short(root)}")
+        terminal.say(f"there are no runs in {shorten(root)}")
         return
     rows = [_list_row(RunFolder(path)) for path in found]
     terminal.rows(LIST_HEADINGS, rows, numbers=False)
-    terminal.say(f"\na run's table: lab show {short(found[-1])}")
+    terminal.say(f"\na run's table: lab show {shorten(found[-1])}")
 
 
 def _is_run(path: Path) -> bool:

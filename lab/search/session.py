@@ -18,7 +18,7 @@ from lab.report.terminal import Terminal
 from lab.search.course import RECORD, Outcome, Plan, cell_of, search, shortened
 from lab.search.machines import Machines
 from lab.supplies.gather import Supplies
-from lab.system.files import short
+from lab.system.files import shorten
 from lab.trial.guest import HostPlace
 from lab.trial.job import Job
 from lab.trial.limits import alone, guests_at_once, machines_at_once
@@ -51,7 +51,7 @@ def run(job: Job, plan: Plan, tried: list[Cell], terminal: Terminal) -> Outcome:
     folder = job.folder
     terminal.say(
         f"{plan.count} settings of {plan.cell}, {plan.total()} boots of {plan.seconds} s; "
-        f"evidence in {short(folder.path)}"
+        f"evidence in {shorten(folder.path)}"
     )
     record = folder.read(RECORD) | {"rounds": []}
 

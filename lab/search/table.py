@@ -7,7 +7,7 @@ from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
 from lab.search.course import RECORD, Outcome
 from lab.search.halving import DEFAULT, Score, Settings
-from lab.system.files import short
+from lab.system.files import shorten
 
 HEADINGS = ("settings", "boots", "windows", "hits", "hits/s", "hits/window")
 
@@ -50,5 +50,5 @@ def show_outcome(found: Outcome, folder: RunFolder, terminal: Terminal) -> int:
         terminal.say("for lab.yaml, under stress.settings:")
         for key, value in found.settings.items():
             terminal.say(f"    {key}: {value}")
-    terminal.say(f"evidence  {short(folder.path)}")
+    terminal.say(f"evidence  {shorten(folder.path)}")
     return 0

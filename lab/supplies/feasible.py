@@ -10,7 +10,7 @@ from lab.config.lab import LabConfig
 from lab.errors import UserError
 from lab.host.address import find_address
 from lab.host.plan import PER_GUEST_MIB, find_room
-from lab.kernel.resolve import Bootable
+from lab.kernel.kernel import Bootable
 from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu
 from lab.system.machine import memory_mib

@@ -14,7 +14,7 @@ from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.config.xen import XenConfig
 from lab.kernel import resolve as kernels
-from lab.kernel.resolve import Bootable
+from lab.kernel.kernel import Bootable
 from lab.qemu import accelerator, choice
 from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu

@@ -50,7 +50,7 @@ def building(final: Path) -> Iterator[Path]:
 
 
 def require_space(folder: Path, mebibytes: int, what: str) -> None:
-    """A LabError when ``folder``'s file system has less than ``mebibytes`` free."""
+    """LabError when ``folder``'s file system has less than ``mebibytes`` free."""
     free = shutil.disk_usage(folder).free >> 20
     if free < mebibytes:
         raise LabError(f"{what} needs {mebibytes} MiB in {folder}, only {free} MiB are free")

@@ -41,5 +41,5 @@ class Deadline:
         """Poll ``event`` until it is true; a LabError naming ``what`` when time is up."""
         while not event():
             if self.expired:
-                raise LabError(f"waited {self.seconds:.0f} s in vain for {what}")
+                raise LabError(f"waited {self.seconds:.0f} s for {what}, which did not come")
             self._sleep(min(every, self.remaining()))

@@ -1,4 +1,4 @@
-"""Packages from the machine's own Debian registry; the one owner of apt.
+"""Packages from the Debian archive that the machine uses; the one owner of apt.
 
 Nothing is installed: a package is downloaded into the cache and unpacked there, so that a
 hypervisor or a kernel never touches the machine's boot loader. No root is needed.
@@ -40,10 +40,10 @@ class Package:
         return {"package": self.name, "version": self.version, "sha256": self.sha256}
 
 
-def of_file(deb: Path) -> Package:
-    """Read name and version from a .deb file; UserError when it is none."""
+def read_deb(deb: Path) -> Package:
+    """Read name and version from a .deb file; UserError when it is not one."""
     if not deb.is_file():
-        raise UserError(f"{deb}: no such .deb file")
+        raise UserError(f"{deb}: there is no such .deb file")
     try:
         fields = run(["dpkg-deb", "-f", deb, "Package", "Version"])
     except LabError as error:
@@ -53,18 +53,20 @@ def of_file(deb: Path) -> Package:
 
 
 @functools.cache
-def candidate(name: str) -> str:
-    """The version apt would take; UserError when the registry does not have the package."""
+def find_candidate(name: str) -> str:
+    """The version apt would take; UserError when the archive does not have the package."""
     if not _NAME.fullmatch(name):
         raise UserError(f"{name!r} is not a Debian package name")
     for line in _ask("policy", name).splitlines():
         if "Candidate:" in line and "(none)" not in line:
             return line.split(":", 1)[1].strip()
-    raise UserError(f"apt knows no package {name!r}: check its name, or run `apt-get update` first")
+    raise UserError(
+        f"apt does not know a package {name!r}: check its name, or run `apt-get update` first"
+    )
 
 
 @functools.cache
-def depends(name: str) -> list[str]:
+def find_dependencies(name: str) -> list[str]:
     """What a package depends on directly: how a meta-package names today's kernel."""
     lines = _ask("depends", name).splitlines()
     return [line.split(":", 1)[1].strip() for line in lines if "Depends:" in line]
@@ -81,7 +83,7 @@ def _ask(question: str, name: str) -> str:
 
 def download(name: str) -> Package:
     """The candidate's .deb, downloaded once and kept in the cache."""
-    version = candidate(name)
+    version = find_candidate(name)
     folder = cache_dir() / "deb" / f"{name}_{version.replace(':', '%3a').replace('/', '_')}"
     with locked(folder.with_name(folder.name + ".lock")):
         if not folder.is_dir():
@@ -106,10 +108,10 @@ def unpack(package: Package) -> Path:
     return folder
 
 
-def mirror() -> str:
+def find_mirror() -> str:
     """The address of the Debian archive that the machine's own apt uses: any suite is there.
 
-    LabError when apt's sources name no Debian archive.
+    LabError when apt's sources do not name a Debian archive.
     """
     wanted = ["Created-By: Packages", "Origin: Debian", "Component: main"]
     lines = run(["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", *wanted])
@@ -117,18 +119,20 @@ def mirror() -> str:
     for label, address in found:
         if label == "Debian":  # not Debian-Security, which lacks most packages
             return address.strip()
-    raise LabError("apt's sources name no Debian archive: see /etc/apt/sources.list*")
+    raise LabError("apt's sources do not name a Debian archive: see /etc/apt/sources.list*")
 
 
-def suite() -> str:
+def find_suite() -> str:
     """The code name of the machine's own Debian, such as bookworm."""
     name = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if not name:
-        raise UserError("this machine is no Debian release (/etc/os-release has no code name)")
+        raise UserError(
+            "this machine does not run a Debian release (/etc/os-release has no code name)"
+        )
     return name
 
 
-def source(name: str, wanted: str | None, report: Callable[[str], None]) -> Package:
+def fetch_source(name: str, wanted: str | None, report: Callable[[str], None]) -> Package:
     """A source package's .dsc with its other files beside it, in the cache.
 
     ``wanted``: the version to take where the archive has it, else the newest that it has. The
@@ -139,34 +143,36 @@ def source(name: str, wanted: str | None, report: Callable[[str], None]) -> Pack
         raise UserError(f"{name!r} is not a Debian package name")
     base = cache_dir() / "src"
     with locked(base / f"{name}.lock"):
-        known = base / f"{name}_{_flat(wanted or 'newest')}.version"  # what was taken, before
+        known = base / f"{name}_{_flatten(wanted or 'newest')}.version"  # what was taken, before
         if not known.exists():
-            write_atomic(known, _fetch_source(base, name, wanted, report))
+            write_atomic(known, _download_source(base, name, wanted, report))
         version = known.read_text()
-        folder = base / f"{name}_{_flat(version)}"
+        folder = base / f"{name}_{_flatten(version)}"
     files = list(folder.glob("*.dsc"))
     if len(files) != 1:
         raise LabError(f"{folder} should hold one .dsc; remove {known} and it")
     return Package(name, version, files[0], sha256(files[0]))
 
 
-def _flat(version: str) -> str:
+def _flatten(version: str) -> str:
     return version.replace(":", "%3a").replace("/", "_")
 
 
-def _fetch_source(base: Path, name: str, wanted: str | None, report: Callable[[str], None]) -> str:
+def _download_source(
+    base: Path, name: str, wanted: str | None, report: Callable[[str], None]
+) -> str:
     """Download, and say which version it is."""
     report(f"downloading the source of {name}")
     options = _private_lists(base / "apt")
     run(["apt-get", *options, "update"], timeout=600)
     shown = run(["apt-cache", *options, "showsrc", name])
     versions = re.findall(r"^Version: (\S+)$", shown, re.MULTILINE)
-    versions.sort(key=functools.cmp_to_key(_newer_first))
+    versions.sort(key=functools.cmp_to_key(_compare_versions))
     if wanted in versions:
         versions = [str(wanted), *(v for v in versions if v != wanted)]
     first: LabError | None = None
     for version in dict.fromkeys(map(str, versions)):
-        folder = base / f"{name}_{_flat(version)}"
+        folder = base / f"{name}_{_flatten(version)}"
         try:
             if not folder.is_dir():
                 with building(folder) as scratch:
@@ -177,10 +183,10 @@ def _fetch_source(base: Path, name: str, wanted: str | None, report: Callable[[s
             report(f"the archive does not have {name} {version}")
             continue
         return version
-    raise LabError(f"the source of {name} cannot be downloaded: {first or 'apt knows none'}")
+    raise LabError(f"the source of {name} cannot be downloaded: {first or 'apt does not know it'}")
 
 
-def _newer_first(one: str, other: str) -> int:
+def _compare_versions(one: str, other: str) -> int:
     try:
         run(["dpkg", "--compare-versions", one, "gt", other])
     except LabError:
@@ -189,17 +195,17 @@ def _newer_first(one: str, other: str) -> int:
 
 
 def _private_lists(folder: Path) -> list[str]:
-    """Options by which apt keeps lists of its own in ``folder``, of sources only."""
+    """Options that make apt keep private lists in ``folder``, of sources only."""
     for name in ("lists/partial", "archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     wanted = ["Created-By: Packages", "Origin: Debian", "Component: main"]
     shape = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
     lines = run(["apt-get", "indextargets", "--format", shape, *wanted]).splitlines()
-    # An entry of its own needs the keys named where apt's own entry names them.
+    # A private entry must name the keys where apt's own entry does.
     keys = f"[signed-by={_ARCHIVE_KEYS}] " if _ARCHIVE_KEYS.is_file() else ""
     entries = [f"deb-src {keys}{line}" for line in dict.fromkeys(lines) if line.count(" ") == 2]
     if not entries:
-        raise LabError("apt's sources name no Debian archive: see /etc/apt/sources.list*")
+        raise LabError("apt's sources do not name a Debian archive: see /etc/apt/sources.list*")
     write_atomic(folder / "sources.list", "\n".join(entries) + "\n")
     settings = {
         "Dir::Etc::SourceList": folder / "sources.list", "Dir::Etc::SourceParts": "/dev/null",

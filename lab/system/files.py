@@ -52,8 +52,8 @@ def sha256_of(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def short(path: Path) -> str:
-    """Relative to where the user stands, when it is below."""
+def shorten(path: Path) -> str:
+    """The path as the user would write it: relative when it is below the current folder."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

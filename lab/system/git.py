@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.system.cache import cache_dir
 from lab.system.files import write_atomic
-from lab.system.process import first_error
+from lab.system.process import find_error
 
 # Of GIT_* variables only those that say how to reach another machine are kept: the others speak
 # of another repository than ours, or change what a commit looks like.
@@ -36,7 +36,7 @@ def git(
     """
     done = attempt(*words, at=at, env=env, given=given)
     if done.returncode != 0:
-        complaint = first_error(done.stderr or done.stdout)
+        complaint = find_error(done.stderr or done.stdout)
         verb = next(word for word in map(str, words) if word[:1] != "-" and "=" not in word)
         raise LabError(f"git {verb} failed ({done.returncode}): {complaint}")
     return done.stdout
@@ -75,7 +75,7 @@ def read_title(repository: Path | str, commit: str) -> str:
 
 
 def read_file(repository: Path | str, commit: str, path: str) -> str | None:
-    """A file as it was committed; None when there is none. ``path``: from the top folder."""
+    """A file as it was committed; None when it was not. ``path``: from the top folder."""
     listed = git("ls-tree", "--full-tree", commit, "--", path, at=repository)
     mode, _, rest = listed.partition(" ")
     if not mode.startswith("100"):  # a folder, a symbolic link, another repository

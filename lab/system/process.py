@@ -1,4 +1,4 @@
-"""Outside commands: run with a log, and failures told by their first real error."""
+"""Outside commands: run with a log, and failures reported by their first real error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.errors import LabError
 _ERROR = re.compile(r"(?i)(\berror\b|\*\*\*|^E: |fatal:|cannot |can't |no such file|no space left)")
 
 
-def first_error(output: str) -> str:
+def find_error(output: str) -> str:
     """The first line that reads like an error, else the last line that is not empty."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("W: ")] or lines
@@ -61,7 +61,7 @@ def run(
         with log.open("a") as out:
             out.write(f"$ {' '.join(words)}\n{output}\n")
     if done.returncode != 0:
-        raise LabError(f"{words[0]} failed ({done.returncode}): {first_error(output)}{where}")
+        raise LabError(f"{words[0]} failed ({done.returncode}): {find_error(output)}{where}")
     return output
 
 
@@ -82,7 +82,7 @@ def filter_bytes(argv: Sequence[str], data: bytes) -> bytes:
             f"the command {argv[0]!r} is not installed; `lab doctor` says how"
         ) from error
     if done.returncode != 0:
-        raise LabError(f"{argv[0]} failed: {first_error(done.stderr.decode(errors='replace'))}")
+        raise LabError(f"{argv[0]} failed: {find_error(done.stderr.decode(errors='replace'))}")
     return done.stdout
 
 
@@ -119,4 +119,4 @@ def follow(
                 said.append(text)
                 line(text.rstrip())
     if child.returncode != 0:
-        raise LabError(f"{words[0]} failed: {first_error(''.join(said))} (all of it: {log})")
+        raise LabError(f"{words[0]} failed: {find_error(''.join(said))} (all of it: {log})")

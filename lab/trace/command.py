@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 
 from lab.errors import UserError
@@ -12,7 +11,8 @@ from lab.kernel import symbols
 from lab.replay.capsule import locate, opened
 from lab.replay.compare import find_emulator
 from lab.report.terminal import Terminal
-from lab.system.files import short, write_atomic
+from lab.system.files import shorten, write_atomic
+from lab.system.scratch import open_scratch
 from lab.trace import elf, story, svg, text
 from lab.trace.corruption import ROW, record_shown, trace_corruption
 from lab.trace.event import Trace
@@ -30,8 +30,8 @@ def trace(path: Path, output: str | None, vmlinux: Path | None) -> int:
         if boot.xen is None:
             raise UserError(f"{path}: a native boot; the diagram begins with a dom0's corruption")
         with terminal.progress():
-            with tempfile.TemporaryDirectory(prefix="lab-trace-") as name:
-                recording = record_shown(boot, Path(name), ROW, terminal)
+            with open_scratch("trace") as folder:
+                recording = record_shown(boot, folder, ROW, terminal)
                 marks = find_landmarks(kernel, program, pv=True)
                 sides = [trace_corruption(capsule, recording, marks, terminal)]
             native = trace_natively(boot, kernel, program, terminal)
@@ -52,4 +52,4 @@ def _write(sides: list[Trace], name: str, terminal: Terminal) -> None:
         except OSError as error:
             raise UserError(f"{target}: cannot be written ({error.strerror})") from None
     terminal.say(drawn)
-    terminal.say("written to " + ", ".join(short(Path(f"{name}{suffix}")) for suffix in files))
+    terminal.say("written to " + ", ".join(shorten(Path(f"{name}{suffix}")) for suffix in files))

@@ -49,7 +49,9 @@ def trace_corruption(
     terminal.board.state(ROW, "looking for the failed check")
     at = find_failed_check(recording, (marks.start, marks.failed))
     boot = recording.boot
-    made = Trace("", boot.xen is not None, symbols.version(boot.kernel), marks.names, identical)
+    made = Trace(
+        "", boot.xen is not None, symbols.read_version(boot.kernel), marks.names, identical
+    )
     for before in BEFORE_NS:
         terminal.board.state(ROW, f"recording the last {before // 1_000_000} ms")
         start = at - (before >> (boot.icount or 0))

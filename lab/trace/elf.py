@@ -28,7 +28,7 @@ def find_kernel(capsule: Capsule, given: Path | None) -> Path:
     if not found.is_file():
         raise UserError(f"--vmlinux: {found} is not a file")
     if not symbols.fits(found, capsule.folder / "kernel"):
-        has, wanted = symbols.banner(found), symbols.version(capsule.folder / "kernel")
+        has, wanted = symbols.read_banner(found), symbols.read_version(capsule.folder / "kernel")
         raise UserError(f"{found} is {has or 'not a kernel'}, the capsule's kernel is {wanted}")
     return found
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 from lab.kernel import symbols
 from lab.kernel.symbols import Symbols
 from lab.qemu.boot import Boot
 from lab.report.terminal import Terminal
+from lab.system.scratch import open_scratch
 from lab.trace import seek, story
 from lab.trace.corruption import BEFORE_NS, record_events, record_shown
 from lab.trace.event import Trace
@@ -30,10 +29,10 @@ def trace_natively(
 ) -> Trace | None:
     """A task that sleeps in its #NM without Xen; None, with a word, where none did."""
     marks = find_landmarks(kernel, program, pv=False)
-    with tempfile.TemporaryDirectory(prefix="lab-trace-") as name:
-        recording = record_shown(without_xen(boot), Path(name), _ROW, terminal)
+    with open_scratch("trace") as folder:
+        recording = record_shown(without_xen(boot), folder, _ROW, terminal)
         terminal.board.state(_ROW, "looking for a task that sleeps in its #NM")
-        version = symbols.version(boot.kernel)
+        version = symbols.read_version(boot.kernel)
         title = f"Linux {version} natively ({1 << _SHIFT} ns an instruction)"
         made = Trace(title, False, version, marks.names, None)
         for skip in range(_TRIES):

@@ -7,7 +7,6 @@ recording can be stopped, looked at and continued, at any instruction.
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from lab.qemu.boot import Boot, command
 from lab.qemu.options import escape
 from lab.system.deadline import Deadline
 from lab.system.process import run
+from lab.system.scratch import open_scratch
 from lab.trace.stub import GdbStub
 
 _SECONDS = 1800
@@ -33,6 +33,7 @@ _HPET_NS = 10
 # a replay waits for the reset (seen with 7.2.22: qemu_system_reset, do_run_on_cpu, for ever).
 # It speeds up 32-bit Windows, nothing here uses it.
 REWINDABLE = ("-global", "apic.vapic=off")
+SOCKET = "gdb"  # the name of the gdbstub's socket
 _SNAPSHOTS = "snapshots.qcow2"
 
 
@@ -78,8 +79,8 @@ def record(
 def stopped(recording: Recording) -> Iterator[GdbStub]:
     """The replay, stopped at power-on; it is ended with the block."""
     with (
-        tempfile.TemporaryDirectory(prefix="lab-gdb-") as name,
-        started(recording, Path(name)) as replaying,
+        open_scratch("gdb", SOCKET) as scratch,
+        started(recording, scratch) as replaying,
         attached(replaying) as stub,
     ):
         yield stub
@@ -96,10 +97,12 @@ def attached(replaying: Replaying) -> Iterator[GdbStub]:
 def started(recording: Recording, scratch: Path, snapshots: bool = False) -> Iterator[Replaying]:
     """The replaying QEMU, stopped at power-on; it is ended with the block.
 
+    ``scratch``: a folder that has room for the ``SOCKET``.
+
     ``snapshots``: it can keep and load them, if it was recorded ``REWINDABLE``. Then it also
     stands still at its power off, where gdb would else complain of a lost connection.
     """
-    socket, console = scratch / "gdb", scratch / "console.log"
+    socket, console = scratch / SOCKET, scratch / "console.log"
     with machine.staged(recording.boot) as (again, folder):
         argv = [*command(again, console), *recording.options]
         argv += _drive(scratch) if snapshots else []

@@ -15,7 +15,7 @@ from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
 from lab.run.experiment import run_experiment
-from lab.system.files import short
+from lab.system.files import shorten
 from lab.validate import page as validatetext
 from lab.validate.decision import Decision, Outcome, Pair, decide
 from lab.validate.page import Row
@@ -89,7 +89,7 @@ def run_rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
     try:
         while True:
             terminal = Terminal()
-            terminal.say(f"round {number}: {len(chosen)} cells, evidence in {short(folder.path)}")
+            terminal.say(f"round {number}: {len(chosen)} cells, evidence in {shorten(folder.path)}")
             outcomes = run_experiment(
                 round_config(config, number), chosen, folder, terminal, False, repeat, True
             )

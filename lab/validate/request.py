@@ -88,9 +88,9 @@ def fitted(request: Request) -> list[Fitted]:
 
 
 def _source(request: Request) -> RevisionSource | TreeSource:
-    from lab.kernel.tree import source
+    from lab.kernel.tree import find_source
 
-    found = source(str(request.tree), request.rev)
+    found = find_source(str(request.tree), request.rev)
     assert isinstance(found, RevisionSource | TreeSource)
     return found
 

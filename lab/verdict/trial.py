@@ -14,7 +14,7 @@ from lab.console.records import Record, Transcript
 from lab.console.watch import Ending
 from lab.verdict.facts import TrialFacts, TrialVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.vacuity import ALLOCATION_GONE, LAZY_GONE, find_vacuity, read_release
+from lab.verdict.vacuity import ALLOCATION_GONE, LAZY_GONE, find_vacuity, read_version
 
 # The kernel's own words for "somebody used the FPU with TS set in kernel mode": a control
 # kernel that prints this is broken, and what it shows is not the bug.
@@ -91,9 +91,9 @@ def _notes(facts: TrialFacts, transcript: Transcript, console: bytes) -> list[st
             f"{len(transcript.missing)} records lost, {transcript.damaged} damaged on the console"
         )
     env = transcript.last("env")
-    if env and env.fields.get("fpu") == "eager" and read_release(env) >= LAZY_GONE:
+    if env and env.fields.get("fpu") == "eager" and read_version(env) >= LAZY_GONE:
         notes.append("this kernel has no lazy FPU mode: a first use does not trap")
-    if env and ALLOCATION_GONE <= read_release(env) < LAZY_GONE and not facts.control:
+    if env and ALLOCATION_GONE <= read_version(env) < LAZY_GONE and not facts.control:
         notes.append("this kernel's #NM does not allocate: it has no window by construction")
     counted = transcript.last("allocations")
     if counted and not _agrees(counted):

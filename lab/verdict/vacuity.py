@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from lab.console.records import Record, Transcript
+from lab.console.release import read_release
 from lab.verdict.facts import TrialFacts
 
 # Which domain type the program must find itself in, for each guest kind.
@@ -83,11 +82,11 @@ def _wrong_fpu(facts: TrialFacts, env: Record) -> str | None:
     if fpu == "lazy":
         return None
     had_the_choice = facts.control or env.fields.get("fpuhow") == "control"
-    if fpu == "eager" and read_release(env) >= LAZY_GONE and not had_the_choice:
+    if fpu == "eager" and read_version(env) >= LAZY_GONE and not had_the_choice:
         return None  # not a setting but what this kernel is; said in the notes
     if fpu == "eager":
         return (
-            f"FPU eager ({env.fields.get('fpuhow', '?')}): no window; {_lazy_by(read_release(env))}"
+            f"FPU eager ({env.fields.get('fpuhow', '?')}): no window; {_lazy_by(read_version(env))}"
         )
     return "the FPU mode is unknown"
 
@@ -111,7 +110,6 @@ def _too_little(facts: TrialFacts, windows: int, checks: int) -> str | None:
     return None
 
 
-def read_release(env: Record) -> tuple[int, int]:
+def read_version(env: Record) -> tuple[int, int]:
     """Major and minor number of the kernel; (0, 0) when the record does not say."""
-    found = re.match(r"(\d{1,3})\.(\d{1,4})", env.fields.get("release", ""))
-    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+    return read_release(env.fields.get("release", ""))[:2]

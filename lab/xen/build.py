@@ -61,19 +61,19 @@ def build(config: XenConfig, report: Report) -> tuple[Path, str, dict[str, Any]]
 def _build(
     source: Source, patches: list[Patch], options: list[str], scratch: Path, report: Report
 ) -> dict[str, Any]:
-    """The hypervisor in the folder ``scratch``, and what is to be said of the build."""
+    """The hypervisor in the folder ``scratch``, and facts about the build."""
     began = time.monotonic()
     report("unpacking Xen's source")
     tree, state = scratch / "source", scratch / "source.state"
     source.bring(tree, state)
     if not (tree / "xen" / "arch" / "x86" / "Makefile").is_file():
         raise UserError(f"{source.name} is not a Xen source tree (no xen/arch/x86)")
-    fitted = patchmail.apply_all(patches, tree)
+    fitted = patchmail.apply(patches, tree)
     _make(tree, scratch, options, report)
     facts = {
         "notes": [f"{one.name}: {note}" for one in fitted for note in one.notes],
         "seconds": round(time.monotonic() - began, 1),
-        "version": _version(tree),
+        "version": _read_version(tree),
     }
     shutil.rmtree(tree)
     state.unlink(missing_ok=True)
@@ -115,18 +115,18 @@ def _make(tree: Path, scratch: Path, options: list[str], report: Report) -> None
 
 
 def _configure(file: Path, options: list[str], argv: list[str], log: Path) -> None:
-    """Put options on top of the default ones; LabError for one that Xen does not take."""
+    """Put options on top of the defaults; LabError for one that Xen does not take."""
     if not options:
         return
     with file.open("a") as config:
         config.write("\n".join(options) + "\n")
     run(argv, log=log)
-    missing = kconfig.not_taken(dict(line.split("=", 1) for line in options), file.read_text())
+    missing = kconfig.find_not_taken(dict(line.split("=", 1) for line in options), file.read_text())
     if missing:
-        raise LabError(f"Xen's configuration did not take {kconfig.some(missing)}")
+        raise LabError(f"Xen's configuration did not take {kconfig.list_some(missing)}")
 
 
-def _version(tree: Path) -> str:
+def _read_version(tree: Path) -> str:
     """As Xen says it at boot: 4.17.5 and what its makefile adds."""
     text = (tree / "xen" / "include" / "xen" / "compile.h").read_text(errors="replace")
     found = dict(re.findall(r"^#define XEN_(VERSION|SUBVERSION|EXTRAVERSION)\s+(.*)$", text, re.M))

@@ -43,7 +43,7 @@ class Xen:
 def resolve(config: XenConfig, report: Report = lambda _state: None) -> Xen:
     """Find, download or build a hypervisor once; nothing is installed."""
     if config.file is not None:
-        return _from_file(config.file, config.args)
+        return _take_file(config.file, config.args)
     if config.built:
         from lab.xen.build import build  # with the reader of patches: few runs need it
 
@@ -53,14 +53,14 @@ def resolve(config: XenConfig, report: Report = lambda _state: None) -> Xen:
     boot = debian.unpack(package) / "boot"
     packed = sorted(boot.glob("xen-*-amd64.gz"))
     if not packed:
-        raise LabError(f"the package {package.name} holds no boot/xen-*-amd64.gz")
+        raise LabError(f"the package {package.name} has no boot/xen-*-amd64.gz")
     image = boot / packed[-1].name.removesuffix(".gz")
     if not image.exists():
         write_atomic(image, gzip.decompress(packed[-1].read_bytes()))
     return Xen(image, package.name, package.version, config.args)
 
 
-def _from_file(path: Path, args: str) -> Xen:
+def _take_file(path: Path, args: str) -> Xen:
     """A hypervisor of the user's; UserError when QEMU could not load it."""
     try:
         content = path.read_bytes()
@@ -70,7 +70,7 @@ def _from_file(path: Path, args: str) -> Xen:
         raise UserError(f"xen.file: {path} cannot be read ({error})") from None
     if not content.startswith(_ELF32):
         raise UserError(
-            f"xen.file: {path} is no 32-bit ELF file: give Xen's own `xen` or `xen.gz`, "
+            f"xen.file: {path} is not a 32-bit ELF file: give Xen's own `xen` or `xen.gz`, "
             "not xen-syms or xen.efi"
         )
     image = cache_dir() / "xen" / f"{sha256_of(content)[:16]}.elf"

@@ -11,7 +11,7 @@ def find_package(config: XenConfig) -> str:
     """The configured package, or the one that Debian's own Xen system depends on."""
     if config.package != "auto":
         return config.package
-    for name in debian.depends("xen-system-amd64"):
+    for name in debian.find_dependencies("xen-system-amd64"):
         if name.startswith("xen-hypervisor-"):
             return name
     raise UserError(

@@ -75,21 +75,21 @@ class _Tree(Folder):
 def find_source(config: XenConfig, report: Report) -> tuple[Source, str]:
     """The source, and in a word what it is."""
     if config.tree is not None:
-        return _tree(config.tree, config.rev), "tree"
-    found = _package(config, report)
+        return _find_tree(config.tree, config.rev), "tree"
+    found = _fetch_package(config, report)
     return _Package(found), f"{found.name} source {found.version}"
 
 
-def _package(config: XenConfig, report: Report) -> debian.Package:
+def _fetch_package(config: XenConfig, report: Report) -> debian.Package:
     """The source of the version that the hypervisor's package has, where the registry has it."""
     assert config.source is not None
     wanted = None
     if config.source == _PACKAGE_SOURCE:
-        wanted = debian.candidate(find_package(config))
-    return debian.source(config.source, wanted, report)
+        wanted = debian.find_candidate(find_package(config))
+    return debian.fetch_source(config.source, wanted, report)
 
 
-def _tree(tree: Path, revision: str | None) -> Folder | Commit:
+def _find_tree(tree: Path, revision: str | None) -> Folder | Commit:
     if revision is None:
         # A bare repository has no files: of a revision git says whether it is there.
         if not (tree / "xen" / "Makefile").is_file():

@@ -30,12 +30,16 @@ def xen_note(kind: int) -> bytes:
 
 def bz_image(notes: bytes, version: str = "3.19.8 (x@y)", bits: int = 64) -> bytes:
     """A bzImage small enough to read: boot header, version, a gzipped ELF with notes."""
-    elf = bytearray(64 + 56) + notes
-    elf[:5] = b"\x7fELF" + bytes([bits // 32])
-    struct.pack_into("<Q", elf, 32, 64)
-    struct.pack_into("<HH", elf, 54, 56, 1)
-    struct.pack_into("<IIQQQQQQ", elf, 64, 4, 0, 120, 0, 0, len(notes), len(notes), 4)
-    payload = gzip.compress(bytes(elf))
+    wide = bits == 64
+    header = struct.Struct("<HHIQQQIHHHHHH" if wide else "<HHIIIIIHHHHHH")
+    entry = 56 if wide else 32
+    start = 16 + header.size
+    at, size = start + entry, len(notes)
+    elf = b"\x7fELF" + bytes([bits // 32, 1, 1, *bytes(9)])
+    elf += header.pack(2, 62, 1, 0, start, 0, 0, start, entry, 1, 0, 0, 0)
+    order = (4, 0, at, 0, 0, size, size, 4) if wide else (4, at, 0, 0, size, size, 0, 4)
+    elf += struct.pack("<IIQQQQQQ" if wide else "<IIIIIIII", *order) + notes
+    payload = gzip.compress(elf)
     setup = bytearray(2 * 512)
     setup[0x1F1] = 1
     setup[0x1FE:0x206] = b"\x55\xaa\xeb\x66HdrS"

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from lab.kernel.control import control_kernel
+from lab.kernel.control import build_control
 from lab.qemu import accelerator as accel
 from lab.qemu import binary
 from lab.qemu.boot import Boot, command
@@ -41,7 +41,7 @@ def test_registers_survive_natively(
     disk, console = tmp_path / "ramdisk", tmp_path / "console"
     disk.write_bytes(ramdisk(check.read_bytes()))
     boot = Boot(
-        str(qemu.path), accel.decide(qemu).name, control_kernel(state, print).image,
+        str(qemu.path), accel.decide(qemu).name, build_control(state, print).image,
         disk, "panic=1", vcpus, 256,
     )  # fmt: skip
     subprocess.run(command(boot, console), timeout=SECONDS, check=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab.kernel.control import control_kernel
+from lab.kernel.control import build_control
 from tests.helpers.lab import lab, run_folder
 
 pytestmark = pytest.mark.boots
@@ -20,7 +20,7 @@ _CONFIG = "kernels: {any: {control: bad}}\nconfidence: {level: 1.0e-3}\n"
 
 @pytest.fixture(scope="module")
 def kernels() -> dict[str, Path]:
-    return {state: control_kernel(state, lambda _: None).image for state in ("bad", "fixed")}
+    return {state: build_control(state, lambda _: None).image for state in ("bad", "fixed")}
 
 
 def validate(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

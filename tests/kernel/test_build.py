@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError, UserError
-from lab.kernel.build import BuildFailed, BuildSpec, build, first_build_error
-from lab.kernel.kconfig import lacks, not_taken
+from lab.kernel.build import BuildFailed, BuildSpec, build, find_build_error
+from lab.kernel.kconfig import find_lacking, find_not_taken
 from lab.kernel.kernel import Kernel
 from lab.kernel.source import TreeSource
 from tests.helpers.kernels import MAKEFILE
@@ -121,8 +121,8 @@ VITAL = (
 
 def test_xen_alone_is_no_pv_kernel_where_xen_pv_exists() -> None:
     config = "".join(f"CONFIG_{name}=y\n" for name in VITAL)
-    assert not lacks(config, {"CONFIG_XEN"})
-    assert lacks(config, {"CONFIG_XEN", "CONFIG_XEN_PV"}) == [
+    assert not find_lacking(config, {"CONFIG_XEN"})
+    assert find_lacking(config, {"CONFIG_XEN", "CONFIG_XEN_PV"}) == [
         "CONFIG_XEN_PV is off: it cannot run as dom0 or pv (Xen needs PARAVIRT and, in old "
         "versions, EXPERIMENTAL)"
     ]
@@ -130,8 +130,8 @@ def test_xen_alone_is_no_pv_kernel_where_xen_pv_exists() -> None:
 
 def test_an_allocator_that_never_gives_way_is_told() -> None:
     config = "".join(f"CONFIG_{name}=y\n" for name in VITAL if name != "SLUB_DEBUG")
-    assert "never gives way" in lacks(config, {"CONFIG_XEN", "CONFIG_SLUB_DEBUG"})[0]
-    assert not lacks(config + "CONFIG_SLAB=y\n", {"CONFIG_XEN", "CONFIG_SLAB"})
+    assert "never gives way" in find_lacking(config, {"CONFIG_XEN", "CONFIG_SLUB_DEBUG"})[0]
+    assert not find_lacking(config + "CONFIG_SLAB=y\n", {"CONFIG_XEN", "CONFIG_SLAB"})
 
 
 def test_the_cause_is_told_before_its_effects() -> None:
@@ -143,17 +143,20 @@ warning: error: noise
 Can't use 'defined(@array)' (Maybe you should just omit the defined()?) at timeconst.pl line 373.
 make[1]: *** [kernel/Makefile:134: kernel/timeconst.h] Error 255
 """
-    assert first_build_error(log).startswith("Can't use 'defined(@array)'")
+    assert find_build_error(log).startswith("Can't use 'defined(@array)'")
     log = log.replace("warning: error", "x/Kconfig:23:error: recursive dependency detected!")
-    assert first_build_error(log).startswith("Can't use 'defined(@array)'")
+    assert find_build_error(log).startswith("Can't use 'defined(@array)'")
     log += "a.c:3:1: error: unknown type name 'x'\n"
-    assert first_build_error(log) == "a.c:3:1: error: unknown type name 'x'"
+    assert find_build_error(log) == "a.c:3:1: error: unknown type name 'x'"
 
 
 def test_absent_counts_as_off() -> None:
     config = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=16\n"
-    assert not not_taken({"CONFIG_A": "y", "CONFIG_B": "n", "CONFIG_D": "n"}, config)
-    assert not_taken({"CONFIG_A": "n", "CONFIG_C": "8"}, config) == ["CONFIG_A=n", "CONFIG_C=8"]
+    assert not find_not_taken({"CONFIG_A": "y", "CONFIG_B": "n", "CONFIG_D": "n"}, config)
+    assert find_not_taken({"CONFIG_A": "n", "CONFIG_C": "8"}, config) == [
+        "CONFIG_A=n",
+        "CONFIG_C=8",
+    ]
 
 
 def test_builds_at_once_do_not_collide(tree: Path, tmp_path: Path, cache: Path) -> None:

@@ -20,8 +20,8 @@ def test_bzimage_tells_version_and_what_xen_can_start(tmp_path: Path) -> None:
     assert bzimage.read(image) == BzImage("6.1.0-56-amd64", pv=True, pvh=True, bits=64)
     image.write_bytes(bz_image(b""))
     assert bzimage.read(image).pv is False
-    image.write_bytes(bz_image(b"", bits=32))
-    assert bzimage.read(image).bits == 32
+    image.write_bytes(bz_image(xen_note(18), bits=32))
+    assert bzimage.read(image) == BzImage("3.19.8", pv=False, pvh=True, bits=32)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.kernel.image import BzImage
-from lab.kernel.kernel import Kernel
-from lab.kernel.resolve import Bootable
+from lab.kernel.kernel import Bootable, Kernel
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from lab.kernel import symbols
 
 
 def test_no_elf_file_and_none_with_symbols(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="x: is no ELF file"):
+    with pytest.raises(UserError, match="x: is not an ELF file"):
         symbols.read(b"garbage", "x")
-    with pytest.raises(UserError, match=r"is no ELF file|holds no symbols"):
+    with pytest.raises(UserError, match=r"is not an ELF file|holds no symbols"):
         symbols.read(b"\x7fELF" + b"\0" * 60, "x")
     (tmp_path / "v").write_bytes(b"..Linux version %s\0..Linux version 6.1.9-x (gcc) #1\n")
-    assert symbols.banner(tmp_path / "v") == "6.1.9-x"
+    assert symbols.read_banner(tmp_path / "v") == "6.1.9-x"
     (tmp_path / "v").write_bytes(b"nothing")
-    assert symbols.banner(tmp_path / "v") is None
+    assert symbols.read_banner(tmp_path / "v") is None

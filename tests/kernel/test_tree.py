@@ -10,8 +10,9 @@ import pytest
 from lab.errors import UserError
 from lab.kernel import fixup as fixups
 from lab.kernel.build import BuildFailed, BuildSpec, build
-from lab.kernel.source import RevisionSource, series
-from lab.kernel.tree import chosen_compiler, source, tree_kernel
+from lab.kernel.fixup_table import TABLE
+from lab.kernel.source import RevisionSource, find_series
+from lab.kernel.tree import build_tree, choose_compiler, find_source
 from lab.kernel.worktree import Mend, Worktree
 from tests.helpers.kernels import MAKEFILE
 
@@ -72,29 +73,29 @@ def test_a_revision_that_does_not_build_says_so_and_the_next_one_does(tree: Path
 def test_what_is_not_there_is_said(tree: Path, tmp_path: Path) -> None:
     commit(tree, "one\n")
     with pytest.raises(UserError, match=r"git knows no commit 'v9.9' there"):
-        source(str(tree), "v9.9")
+        find_source(str(tree), "v9.9")
     with pytest.raises(UserError, match=r"there is no such folder"):
-        source(str(tmp_path / "nowhere"), None)
+        find_source(str(tmp_path / "nowhere"), None)
     with pytest.raises(UserError, match=r"there is no file"):
-        tree_kernel("k", tree, None, [tmp_path / "no.patch"], print)
+        build_tree("k", tree, None, [tmp_path / "no.patch"], print)
     with pytest.raises(UserError, match=r"'gcc-2.95' is not installed"):
-        tree_kernel("k", tree, None, [], print, compiler="gcc-2.95")
+        build_tree("k", tree, None, [], print, compiler="gcc-2.95")
     bare = tmp_path / "plain"
     bare.mkdir()
     with pytest.raises(UserError, match=r"is not a git repository, so it has no revision 'v4.1'"):
-        source(str(bare), "v4.1")
+        find_source(str(bare), "v4.1")
     with pytest.raises(UserError, match=r"git knows no commit '--upload-pack=x' there"):
-        source(str(tree), "--upload-pack=x")
+        find_source(str(tree), "--upload-pack=x")
     with pytest.raises(UserError, match="the make variable CC cannot be given"):
-        tree_kernel("k", tree, None, [], print, make={"CC": "x"})
+        build_tree("k", tree, None, [], print, make={"CC": "x"})
 
 
 def test_a_url_is_mirrored_and_brought_up_to_date(tree: Path, cache: Path) -> None:
     commit(tree, "one\n")
     url = tree.as_uri()
-    assert isinstance(source(url, "HEAD"), RevisionSource)
+    assert isinstance(find_source(url, "HEAD"), RevisionSource)
     later = commit(tree, "two\n")
-    found = source(url, later)
+    found = find_source(url, later)
     assert isinstance(found, RevisionSource)
     assert found.commit == later
     assert len([p for p in (cache / "git").iterdir() if p.is_dir()]) == 1
@@ -123,11 +124,11 @@ def test_a_file_that_ends_up_as_it_was_keeps_its_time(tree: Path, tmp_path: Path
 
 def test_an_older_compiler_for_an_older_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.kernel.tree.shutil.which", lambda name: name if "1" in name else None)
-    assert chosen_compiler(None, (3, 19, 8)) == "gcc-11"
-    assert chosen_compiler(None, (6, 1, 0)) == "gcc"
-    assert chosen_compiler("gcc-12", (3, 19, 8)) == "gcc-12"
+    assert choose_compiler(None, (3, 19, 8)) == "gcc-11"
+    assert choose_compiler(None, (6, 1, 0)) == "gcc"
+    assert choose_compiler("gcc-12", (3, 19, 8)) == "gcc-12"
     monkeypatch.setattr("lab.kernel.tree.shutil.which", lambda _name: None)
-    assert chosen_compiler(None, (3, 19, 8)) == "gcc"
+    assert choose_compiler(None, (3, 19, 8)) == "gcc"
 
 
 # -- fix-ups -----------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ HEAD = "\tpushq $\\i\t\t# 72(%rsp) Vector number\n\tjmp early_idt_handler\n\t.en
 def mended(tree: Path, release: tuple[int, int, int], major: int = 12) -> dict[str, str]:
     """The files that the fix-ups change, with their new text."""
     made: dict[str, str] = {}
-    for mend in fixups.choose(release, tree, major).mends:
+    for mend in fixups.choose(TABLE, release, tree, major).mends:
         path = tree / mend.path
         text = made.get(mend.path) or (path.read_text() if path.exists() else "")
         made[mend.path] = mend.edit(text) or ""
@@ -269,7 +270,7 @@ def test_a_compiler_newer_than_the_tree_gets_a_header(tmp_path: Path) -> None:
 
 
 def words(tree: Path, release: tuple[int, int, int]) -> tuple[str, str]:
-    chosen = fixups.choose(release, tree, 12)
+    chosen = fixups.choose(TABLE, release, tree, 12)
     return " ".join(chosen.cc), " ".join(chosen.hostcc)
 
 
@@ -286,17 +287,17 @@ def test_words_for_the_compiler_go_by_what_the_tree_lacks(tmp_path: Path) -> Non
 
 
 def test_what_a_series_is() -> None:
-    assert series((3, 19, 8)) == series((3, 19, 0))
-    assert series((2, 6, 32)) != series((2, 6, 31))
+    assert find_series((3, 19, 8)) == find_series((3, 19, 0))
+    assert find_series((2, 6, 32)) != find_series((2, 6, 31))
 
 
 def test_todays_trees_are_left_alone(tmp_path: Path) -> None:
     tree = old(tmp_path, "6.1")
-    assert fixups.considered((6, 1, 0)) == ()
-    assert fixups.choose((6, 1, 0), tree, 12) == fixups.Chosen((), (), (), ())
+    assert fixups.consider(TABLE, (6, 1, 0)) == ()
+    assert fixups.choose(TABLE, (6, 1, 0), tree, 12) == fixups.Chosen((), (), (), ())
 
 
 def test_every_fixup_says_why_and_who_knows() -> None:
-    every = fixups.considered((2, 6, 26))
+    every = fixups.consider(TABLE, (2, 6, 26))
     assert len({fixup.name for fixup in every}) == len(every)
     assert all(fixup.reason and fixup.source for fixup in every)

@@ -19,8 +19,7 @@ from lab.errors import LabError, UserError
 from lab.evidence.rules import hash_rules
 from lab.evidence.run import FORMAT, RunFolder
 from lab.kernel.image import BzImage
-from lab.kernel.kernel import Kernel
-from lab.kernel.resolve import Bootable
+from lab.kernel.kernel import Bootable, Kernel
 from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu
 from lab.report.board import Board

@@ -38,13 +38,13 @@ esac
 def test_the_source_is_the_newest_that_the_archive_keeps(archive: Path, cache: Path) -> None:
     said: list[str] = []
     for wanted in ("10-1", None, "2-1"):
-        found = debian.source("xen", wanted, said.append)
+        found = debian.fetch_source("xen", wanted, said.append)
         assert (found.version, found.file.name) == ("2-1", "xen_2-1.dsc")
     assert "the archive does not have xen 10-1" in said
     calls = archive.read_text()
     fetched = [line for line in calls.splitlines() if "--download-only" in line]
     assert [line.rsplit("=", 1)[1] for line in fetched] == ["10-1", "2-1", "10-1"]
-    debian.source("xen", "10-1", said.append)
+    debian.fetch_source("xen", "10-1", said.append)
     assert archive.read_text() == calls
     # Lists of its own, in the cache: nobody's sources are changed, no root is needed.
     (entry,) = (cache / "src" / "apt" / "sources.list").read_text().splitlines()
