@@ -18,7 +18,8 @@ all windows were one sample:
   taken off. A boot of n windows then stays silent with probability (1 + v q n)^(-1/v), which
   falls much slower than (1 - q)^n: with boots that differ, more boots say more than longer ones.
 
-docs/confidence.md says what this promises and what not; tests/verdict/test_confidence.py simulates it.
+docs/confidence.md says what this promises and what not. tests/verdict/test_confidence.py
+simulates it.
 """
 
 from __future__ import annotations
