@@ -253,7 +253,7 @@ def test_the_same_diff_inline_and_attached_counts_once(tmp_path: Path, tree: Pat
 
 def test_html_only_is_refused(tmp_path: Path, tree: Path) -> None:
     text = mail(f"<pre>{diff()}</pre>", "Content-Type: text/html\n")
-    assert "HTML only" in refused(tmp_path, tree, text)
+    assert "only as HTML" in refused(tmp_path, tree, text)
 
 
 def test_a_reply_that_quotes_the_whole_diff(tmp_path: Path, tree: Path) -> None:
