@@ -319,7 +319,8 @@ def test_half_a_request_is_refused(words: list[str]) -> None:
 def test_the_page_is_fit_for_a_mail() -> None:
     pairs = [*both("pv", CORRUPTS, CLEAN), *both("native", CLEAN, CLEAN), *both("pvh", None, None)]
     text = validatetext.page(
-        "x86/fpu: a title", validate.decide_rows(rows(pairs)), rows(pairs), {"tree": "/a/tree at v4.1"},
+        "x86/fpu: a title", validate.decide_rows(rows(pairs)), rows(pairs),
+        {"tree": "/a/tree at v4.1"},
         ["hunk 1 of traps.c: its header was broken"], "lab validate --tree /a/tree",
     )  # fmt: skip
     assert text.startswith("FIXES: x86/fpu: a title\n")
