@@ -138,7 +138,7 @@ class Bisect:
         built = {c.commit for c in near if bench.kernels.is_built(c.commit)}
         commit = choose(wanted.commit, wanted.candidates, built, costs(bench.steps))
         number = len(bench.steps) - 1
-        bench.say(f"step {number}: {bench.describe(commit)}{self._left(wanted)}")
+        bench.say(f"step {number}: {bench.describe(commit)}{self._estimate_rest(wanted)}")
         if commit != wanted.commit:
             bench.say(f"  built already, and nearly as good as git's {wanted.commit[:12]}")
         name = f"{number:02d}-{bench.kernels.label(commit)}"
@@ -160,7 +160,7 @@ class Bisect:
         bench.say(f"  {mark_word(step.mark)}  {step.verdict}: {step.reason}")
         bench.say(f"  all marks right so far: {report.sure(wrong(bench.steps))}")
 
-    def _left(self, wanted: ToTest) -> str:
+    def _estimate_rest(self, wanted: ToTest) -> str:
         bench = self.bench
         seen = costs(bench.steps)
         steps = max(1, math.ceil(math.log2(max(wanted.left, 2))))

@@ -87,8 +87,8 @@ class LabConfig(Model):
     )
     results: Path | None = Field(
         None,
-        description="Where the runs' folders are made, from this file on; null: results/ in the "
-        "current folder. --results and $LAB_RESULTS have precedence.",
+        description="Where the runs' folders are made, relative to this file; null: results/ in "
+        "the current folder. --results and $LAB_RESULTS have precedence.",
     )
 
     @model_validator(mode="after")
