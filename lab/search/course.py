@@ -109,7 +109,7 @@ def cell_of(cell: Cell, candidate: int, settings: Settings) -> Cell:
     return replace(cell, id=f"{cell.id}~s{candidate:02d}", settings={**cell.settings, **settings})
 
 
-def shorten(config: LabConfig, plan: Plan) -> LabConfig:
+def equalize(config: LabConfig, plan: Plan) -> LabConfig:
     """Make all boots equally long, however few windows they have by then."""
     stress = config.stress.model_copy(
         update={"seconds": plan.seconds, "min_windows": 1, "min_checks": 1, "windows": 0}

@@ -15,7 +15,7 @@ from lab.evidence.manifest import make_manifest
 from lab.evidence.run import RunFolder
 from lab.report.board import Board
 from lab.report.terminal import Terminal
-from lab.search.course import RECORD, Outcome, Plan, cell_of, search, shorten
+from lab.search.course import RECORD, Outcome, Plan, cell_of, equalize, search
 from lab.search.machines import Machines
 from lab.supplies.gather import Supplies
 from lab.system.files import shorten
@@ -31,7 +31,7 @@ def begin(
     config: LabConfig, cell: Cell, plan: Plan, supplies: Supplies, results: Path, terminal: Terminal
 ) -> tuple[RunFolder, Outcome]:
     """Run a new search in a folder of its own below ``results``."""
-    config = shorten(config, plan)
+    config = equalize(config, plan)
     folder = RunFolder.create(results)
     tried = [cell_of(cell, n, settings) for n, settings in enumerate(plan.candidates())]
     folder.write("config.json", config.model_dump(mode="json"))

@@ -15,7 +15,7 @@ from lab.errors import LabError
 from lab.evidence.run import RunFolder
 from lab.report.board import Board
 from lab.search import halving
-from lab.search.course import Outcome, Plan, search, shorten
+from lab.search.course import Outcome, Plan, equalize, search
 from lab.search.halving import DEFAULT, Boot
 from lab.search.machines import Machines
 from lab.trial.job import Job
@@ -140,7 +140,7 @@ def machines(folder: RunFolder, config_path: Path) -> Machines:
     from lab.config.cells import cells
     from lab.search.course import cell_of
 
-    config = shorten(parse(CONFIG, config_path), PLAN)
+    config = equalize(parse(CONFIG, config_path), PLAN)
     tried = [cell_of(cells(config)[0], n, s) for n, s in enumerate(PLAN.candidates())]
     nothing: Any = None
     job = Job(config, nothing, folder, Board(), threading.Event())
@@ -148,7 +148,7 @@ def machines(folder: RunFolder, config_path: Path) -> Machines:
 
 
 def test_boots_are_of_equal_length(tmp_path: Path) -> None:
-    stress = shorten(parse(CONFIG, tmp_path / "lab.yaml"), PLAN).stress
+    stress = equalize(parse(CONFIG, tmp_path / "lab.yaml"), PLAN).stress
     assert (stress.seconds, stress.min_windows) == (5, 1)
 
 
