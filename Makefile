@@ -37,6 +37,7 @@ lint: setup-dev
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/reuse lint --quiet
+	.venv/bin/python -m tests.words
 	shellcheck $(SHELL_SCRIPTS)
 	$(MAKE) --no-print-directory -s -C repro analyze
 

@@ -57,7 +57,7 @@ missing_packages() {
     packages | sort -u | comm -23 - .cache/installed
 }
 
-# Root's words for a command: nothing, sudo, or empty-handed.
+# What runs a command as root: env for root itself, sudo, or failure.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         echo env
@@ -70,7 +70,7 @@ as_root() {
 
 install_packages() {
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-        die "this is no Debian: the lab needs Debian 12 or 13 (or a container of it)"
+        die "this is not Debian: the lab needs Debian 12 or 13 (or a container of it)"
     fi
     missing=$(missing_packages | tr '\n' ' ')
     missing=${missing% }
@@ -95,7 +95,7 @@ and start again: everything else works without root."
 }
 
 # Root's libvirt refuses to start without this user, even one whose settings name another.
-# Debian 12 makes it only with libvirt's daemon, which the lab has no use for; same ids.
+# Debian 12 makes it only with libvirt's daemon, which the lab does not use; same ids.
 make_libvirt_user() {
     [ "$(id -u)" = 0 ] || return 0
     getent passwd libvirt-qemu >/dev/null && return 0

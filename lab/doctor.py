@@ -1,8 +1,8 @@
 """What this machine can do, each answer with what to do about it.
 
-What can be tried is not taken on trust: the accelerator and the emulation are proved by booting
+What can be tried is tried: the accelerator and the emulation are proved by booting
 Xen, libvirt by opening it, user namespaces by entering one. Every check is a small function of
-facts that its caller gathered, so that tests can give it any machine.
+facts that its caller gathered, so tests can give it any machine.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def checks() -> list[Check]:
 
 
 def _guard(name: str, ask: Callable[[], Check]) -> Check:
-    """A check that cannot even be asked is a bad one; the others still are."""
+    """A check that fails to run is a bad one; the others still run."""
     try:
         return ask()
     except (UserError, LabError, OSError) as error:
@@ -109,7 +109,7 @@ def packages(missing: Packages | None) -> Check:
 
 
 def _emulator() -> list[Check]:
-    """QEMU, then what hangs on it: these stop at the first that fails."""
+    """QEMU, then what depends on it; ends at the first that fails."""
     try:
         own = binary.find()
     except UserError as error:
@@ -148,7 +148,7 @@ def accelerator(chosen: Accel) -> Check:
 
 
 def emulation(proof: Proof) -> Check:
-    """Emulation's own proof, and how long it took: a hint of the machine's speed."""
+    """Emulation's own proof, and how long it took: a hint at the machine's speed."""
     if not proof.works:
         return Check("emulation", False, f"Xen does not boot under TCG: {proof.says}", _SETUP)
     nested = f", {proof.hvm} enabled" if proof.hvm else ", no HVM"
@@ -177,7 +177,7 @@ def _xen() -> Check:
 
 
 def _libvirt() -> Check:
-    """Open the driver in a process of its own: a library that aborts must not take us along."""
+    """Open the driver in a process of its own: an abort in the library must not end the lab."""
     program = (
         "import libvirt, sys; libvirt.virEventRegisterDefaultImpl();"
         "c = libvirt.open(sys.argv[1]); print(c.getLibVersion())"
@@ -270,7 +270,7 @@ def memory(free_mib: int) -> Check:
 
 
 def cores(count: int) -> Check:
-    """How much goes on side by side."""
+    """How many boots run side by side."""
     if count >= 2:
         return Check("cores", True, f"{count}: native and dom0 cells run beside the host")
     return Check("cores", None, "1: everything runs one after the other")

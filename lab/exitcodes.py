@@ -22,16 +22,16 @@ class Exit(IntEnum):
 
 MEANINGS = {
     Exit.OK: "everything is as it should be",
-    Exit.BAD_INPUT: "bad input; nothing was begun",
+    Exit.BAD_INPUT: "bad input; nothing was started",
     Exit.VACUOUS: "VACUOUS: it proves nothing, whatever it showed",
-    Exit.LAB_ERROR: "LAB_ERROR: the lab, its host or its evidence is not in order",
+    Exit.LAB_ERROR: "LAB_ERROR: a fault of the lab, its host or its evidence",
     Exit.CRASHED: "CRASHED: a guest died or went silent",
     Exit.CORRUPTS: "CORRUPTS: registers leak where they should not, also with a patch under test",
     Exit.CLAIM_FAILS: "a claim does not hold",
     Exit.REPLAY_DIFFERS: "a replay differs from its capsule",
     Exit.PATCH_BREAKS: "a patch breaks what was clean or alive without it",
-    Exit.INTERRUPTED: "interrupted by Ctrl-C; --resume goes on",
+    Exit.INTERRUPTED: "interrupted by Ctrl-C; --resume continues",
 }
-# `lab bisect-step` answers git instead: 0 and 1 are the old and the new term.
+# `lab bisect-step` returns what git expects instead: 0 and 1 are the old and the new term.
 GIT_SKIP = 125
 GIT_ABORT = 129  # 128 and more end `git bisect run` without a mark

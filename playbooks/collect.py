@@ -1,4 +1,4 @@
-"""Collect evidence from a Xen host: what xl and the packages say of it."""
+"""Collect evidence from a Xen host: xl, its logs and the packages."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ PACKAGES = ("xen-system-amd64", "xen-utils-common", "qemu-system-xen")
 
 
 def find_missing(shell: Shell) -> list[str]:
-    """What stands between a host and its first guest, as sentences; empty when it is ready."""
+    """What a host lacks for its first guest, as sentences; empty when it is ready."""
     problems = []
     code, out, _ = shell.attempt(["sh", "-c", "cat /sys/hypervisor/type 2>/dev/null"])
     if code != 0 or out.strip() != "xen":

@@ -3,8 +3,8 @@
  *
  * With aim=1 an opener's child kicks a waiting victim right before its first FPU instruction;
  * the victim sleeps for as long as the child needs to come into the window. How long that is
- * the victim learns from the counts on the board, whatever the kernel does in the window: a
- * fixed kernel is aimed at as well as a bad one.
+ * the victim learns from the counts on the board, whatever the kernel does in the window:
+ * this works for a fixed kernel as well as for a bad one.
  */
 #ifndef AIM_H
 #define AIM_H

@@ -2,7 +2,7 @@
 #ifndef ALLOCATIONS_H
 #define ALLOCATIONS_H
 
-/* FPU areas that #NM has allocated since boot; below 0 where the kernel does not tell. */
+/* FPU areas that #NM has allocated since boot; below 0 where the kernel does not say. */
 long allocations_in_nm(void);
 
 #endif

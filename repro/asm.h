@@ -1,11 +1,11 @@
 /*
- * asm.h - every instruction that C cannot say: the entry point, system calls,
+ * asm.h - every instruction that C cannot express: the entry point, system calls,
  * CPUID, and the MMX, x87 and SSE registers.
  *
  * Everything is compiled with -mgeneral-regs-only, so the compiler itself never
- * touches an FPU, MMX or SSE register: whatever such instruction is in the program
- * stands here. For the same reason those registers are not named as clobbers
- * (gcc would refuse to know them); nothing else in the program uses them.
+ * touches an FPU, MMX or SSE register: every such instruction in the program
+ * is here. For the same reason those registers are not named as clobbers
+ * (gcc would reject them); nothing else in the program uses them.
  */
 #ifndef ASM_H
 #define ASM_H

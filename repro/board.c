@@ -11,7 +11,7 @@ u32 board_read(const u32 *counter)
 	return __atomic_load_n(counter, __ATOMIC_SEQ_CST);
 }
 
-/* Failed checks come in swarms; windows are what can be reckoned with. */
+/* Failed checks come in swarms, so rates are computed from windows. */
 static void hit(struct board *board)
 {
 	const u32 window = board_read(&board->windows) + 1;

@@ -7,7 +7,7 @@
 
 enum { FINDINGS = 50 };
 
-/* Checks of victims that are counted by themselves too. */
+/* Checks of victims that are also counted separately. */
 enum tally_of {
 	STEADY, /* victims that use the FPU at every wake-up */
 	HALTED, /* a short nap, in which the vCPU halted, was the last thing before the check */
@@ -29,12 +29,12 @@ struct board {
 	u32 checks[ROLES];        /* by role */
 	u32 corruptions[ROLES];   /* failed checks, by role */
 	struct tally tally[TALLIES];
-	u32 hits;                 /* windows in which a check failed: one each, however many did */
+	u32 hits;                 /* windows in which a check failed: one each, however many failed */
 	u32 last_hit;             /* the window of the last of them, counted from 1; 0: none */
 	u32 gathered;             /* pressure: openers' children that waited for a shortage */
 	u32 fuses;                /* ... fuses that were ready */
 	u32 shortages;            /* ... how often it was made */
-	u32 pressed;              /* ... how often the kernel killed a fuse: it did run short */
+	u32 pressed;              /* ... how often the kernel killed a fuse: memory did run short */
 	u32 found;                /* findings claimed, of all roles */
 	struct finding finding[FINDINGS];
 	u32 corrupt_files[FILES]; /* failed checks, by register file */

@@ -5,7 +5,7 @@
 #include "pattern.h"
 #include "types.h"
 
-/* What one failed check saw; the first wrong place stands for all. */
+/* What one failed check saw; the first wrong place represents all. */
 struct finding {
 	u64 when; /* sys_now() */
 	u64 want, got;

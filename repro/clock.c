@@ -1,4 +1,4 @@
-/* clock.c - the system calls that know time, in the layouts of both tables. */
+/* clock.c - the system calls about time, in the layouts of both tables. */
 #include "asm.h"
 #include "sys.h"
 
@@ -59,7 +59,7 @@ struct narrow {
 
 /*
  * Kernels before 5.1 have only the calls of 32-bit time; later ones may be built without them
- * (COMPAT_32BIT_TIME). The first look at the clock, before any fork, finds out.
+ * (COMPAT_32BIT_TIME). The first call, before any fork, finds out which.
  */
 static bool wide;
 

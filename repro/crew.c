@@ -33,7 +33,7 @@ static u32 priority(const struct settings *settings, enum role role)
 	return 0;
 }
 
-/* Only the fork differs from the caller: what follows is the child's whole life. */
+/* The child after its fork: it never returns. */
 NORETURN static void live(const struct crew *crew, enum role role, u32 id)
 {
 	const struct settings *settings = crew->settings;
@@ -52,7 +52,7 @@ NORETURN static void live(const struct crew *crew, enum role role, u32 id)
 	pressure_run(settings, crew->board);
 }
 
-/* INJECTED stands for the memory pressure, which has no patterns. */
+/* INJECTED is the memory pressure here, which has no patterns. */
 static bool start_role(struct crew *crew, enum role role, u32 count)
 {
 	for (u32 id = 1; id <= count; id++) {
@@ -68,8 +68,8 @@ static bool start_role(struct crew *crew, enum role role, u32 count)
 }
 
 /*
- * The one FPU use of the supervisor: from now on every process inherits an area, victims
- * too, whose own first use would be a window otherwise. Its registers matter to nobody.
+ * The one FPU use of the supervisor: from now on every process inherits an area, also the
+ * victims, whose own first use would otherwise be a window. Its registers do not matter.
  */
 static void use_fpu(u32 files)
 {
@@ -104,7 +104,7 @@ bool crew_go(struct crew *crew)
 	    !start_role(crew, INJECTED, crew->settings->pressure ? 1 : 0))
 		return false;
 	if (crew->settings->pressure)
-		sys_own_memory(); /* at our priority we would wait for pages in vain */
+		sys_own_memory(); /* at our priority we would wait for pages forever */
 	board_count(&crew->board->go);
 	return true;
 }
@@ -117,7 +117,7 @@ static bool one_of_ours(const struct crew *crew, int pid)
 	return false;
 }
 
-/* As PID 1 others' orphans come here too. */
+/* As PID 1 this also reaps orphans of other processes. */
 bool crew_ended(const struct crew *crew)
 {
 	int status;
@@ -165,7 +165,7 @@ bool crew_placeable(const struct crew *crew)
 
 /*
  * PID 1 turns the throttling of real-time tasks off, or has openers held back by it for half
- * of every 20 ms: in a window too, and with everybody else asleep the vCPU then halts.
+ * of every 20 ms: also in a window, and when all others sleep the vCPU then halts.
  */
 static const char *throttling(const struct settings *settings)
 {
@@ -181,7 +181,7 @@ static const char *throttling(const struct settings *settings)
 	return text_after(limit, "-1") ? "off" : "kept";
 }
 
-/* As an ordinary user real-time priority is refused: the run goes on, and says so. */
+/* An ordinary user gets no real-time priority: the run continues, and reports it. */
 void crew_schedule(const struct crew *crew)
 {
 	const struct settings *settings = crew->settings;

@@ -15,15 +15,15 @@ struct crew {
 	u32 children;
 };
 
-/* Are there the vCPUs that the settings name? */
+/* Whether the vCPUs that the settings name exist. */
 bool crew_placeable(const struct crew *crew);
-/* Puts the caller above every role, settles throttling, and writes the `sched` record. */
+/* Raises the caller above every role, sets throttling, and writes the `sched` record. */
 void crew_schedule(const struct crew *crew);
-/* The victims, until they are ready for `crew_go`. False when a fork fails. */
+/* Starts the victims and waits until they are ready. False when a fork fails. */
 bool crew_start(struct crew *crew);
-/* The openers and all else. */
+/* Starts the openers and the rest. */
 bool crew_go(struct crew *crew);
-/* Reaps. No role ever ends by itself: true is an error. */
+/* Reaps. No role ends on its own: true is an error. */
 bool crew_ended(const struct crew *crew);
 void crew_kill(const struct crew *crew);
 

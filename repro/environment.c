@@ -1,4 +1,4 @@
-/* environment.c - what a process can know of its kernel and its FPU mode. */
+/* environment.c - what a process can find out about its kernel and its FPU mode. */
 #include "environment.h"
 
 #include "sys.h"
@@ -52,9 +52,9 @@ static void say(struct environment *environment, const char *mode, const char *h
 }
 
 /*
- * Which words exist depends on the kernel: always lazy up to 3.6; 3.7 to 4.1 tell by the
- * flag `eagerfpu` alone; 4.2 to 4.8 by a line in the log too; 4.9 and later are eager.
- * Vendors moved `eagerfpu` to older kernels, so the flag is believed first.
+ * Depends on the kernel: up to 3.6 always lazy; 3.7 to 4.1 show it only by the flag
+ * `eagerfpu`; 4.2 to 4.8 also by a line in the log; 4.9 and later are eager.
+ * Vendors moved `eagerfpu` to older kernels, so the flag is checked first.
  */
 static void read_fpu_mode(struct environment *environment, const char *cpuinfo, const char *log)
 {
@@ -94,7 +94,7 @@ static void read_control(struct environment *environment, const char *log)
 		environment->control = "off";
 }
 
-/* Kernels only name the full model; none and voluntary look alike without their config. */
+/* Kernels name only the full model; none and voluntary look alike without the config. */
 static void read_preemption(struct environment *environment, const char *kernel, const char *log)
 {
 	if (text_find(kernel, "PREEMPT_DYNAMIC")) {
@@ -131,7 +131,7 @@ void environment_read(struct environment *environment)
 	read_fpu_mode(environment, cpuinfo ? cpuinfo : no_text, lines);
 	read_preemption(environment, name.version, lines);
 	xen_read(environment, lines);
-	/* Given back, so that forks need not copy these pages. */
+	/* Unmapped, so that forks do not have to copy these pages. */
 	if (cpuinfo)
 		sys_unmap(cpuinfo, CPUINFO_SIZE);
 	if (log)

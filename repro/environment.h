@@ -1,4 +1,4 @@
-/* environment.h - what a process can know of its kernel, its FPU mode, and Xen. */
+/* environment.h - what a process can find out about its kernel, its FPU mode, and Xen. */
 #ifndef ENVIRONMENT_H
 #define ENVIRONMENT_H
 

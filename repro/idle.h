@@ -1,4 +1,4 @@
-/* idle.h - did a vCPU have nothing to run? Asked of the kernel. */
+/* idle.h - did a vCPU have nothing to run? The kernel knows. */
 #ifndef IDLE_H
 #define IDLE_H
 
@@ -6,7 +6,7 @@
 
 /*
  * How often this vCPU went idle, from /proc/timer_list (root only, a kernel with NO_HZ);
- * 0 where the kernel does not tell.
+ * 0 where the kernel does not say.
  */
 u32 idle_calls(u32 cpu);
 

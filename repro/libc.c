@@ -1,4 +1,4 @@
-/* libc.c - the three functions that gcc calls by itself, even for freestanding code. */
+/* libc.c - the three functions that gcc calls on its own, even in freestanding code. */
 #include "types.h"
 
 void *memset(void *where, int value, unsigned long bytes);

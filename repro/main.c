@@ -16,7 +16,7 @@
  *             for a moment
  *   victims   real-time tasks that load the registers, sleep a few times without touching the FPU,
  *             and check; their wake-ups preempt the openers inside the window
- *   Each value names its owner, so a wrong one tells whose it is.
+ *   Each value names its owner, so a wrong one shows whose it is.
  *
  * Expected
  *   kernel                                  native  hvm  pvh  pv     dom0
@@ -28,7 +28,7 @@
  *
  * As PID 1 it reads mmx.key=value words from the kernel's command line, mounts /proc and
  * /sys, and powers off at the end; otherwise it reads key=value arguments and its exit code
- * tells: 0 clean, 2 usage, 3 vacuous, 4 own error, 6 corruption. README.md has the settings
+ * is 0 clean, 2 usage, 3 vacuous, 4 own error, 6 corruption. README.md has the settings
  * and the records. No libc and no FPU instruction outside registers.c: even printf would use
  * the registers whose corruption it reports.
  */
@@ -46,8 +46,8 @@ ASM_ENTRY;
 enum {
 	VERSION = 1,
 	COMMAND_LINE = 8192,
-	LINGER = 200000,         /* us from the last word to the power-off */
-	LINGER_GUEST = 10000000, /* ... where dom0 reads the console, when it comes to run */
+	LINGER = 200000,         /* us from the last record to the power-off */
+	LINGER_GUEST = 10000000, /* ... where dom0 reads the console, when it gets to run */
 };
 
 static bool read_settings(struct settings *settings, bool first, char **words, char reason[64])
@@ -98,8 +98,8 @@ static int stress(bool first, char **words, struct environment *environment)
 }
 
 /*
- * A guest's console is a ring, and what is still in it is lost with the domain. Who has read
- * the last word destroys the domain, so waiting costs nothing.
+ * A guest's console is a ring, and what is still in it is lost with the domain. The reader of
+ * the last record destroys the domain, so waiting costs nothing.
  */
 static u32 linger(const struct environment *environment)
 {

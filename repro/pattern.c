@@ -38,7 +38,7 @@ static u32 tag(u32 place)
 	return TAG_XMM | (place & 1) << 3 | (place - XMM) / 2;
 }
 
-/* The CRC of the five bytes that all values of a load share is reckoned once. */
+/* The CRC of the five bytes that all values of a load share is computed once. */
 static u32 shared_crc(u64 name)
 {
 	u8 bytes[5];
@@ -90,7 +90,7 @@ struct registers patterns(const struct owner *owner, u32 wanted)
 	return registers;
 }
 
-/* False when the value is nobody's pattern. */
+/* False when the value is not a pattern. */
 static bool pattern_owner(u64 value, struct owner *owner, u32 *place)
 {
 	const u32 found = (u32)(value >> 16) & 0xff;

@@ -1,5 +1,5 @@
 /*
- * pattern.h - the value that a register shall hold, naming its owner.
+ * pattern.h - the value that a register should hold, naming its owner.
  *
  *     bits 63..56  role: 'V' victim, 'O' opener, 'I' injected
  *     bits 55..48  the role's id, from 1
@@ -28,13 +28,13 @@ struct owner {
 
 const char *role_name(enum role role);
 const char *file_name(enum file file);
-/* Which file's a place is, when the stack is used by these files' instructions. */
+/* The file that a place belongs to, when the stack is used by these files' instructions. */
 enum file file_of(u32 place, u32 use);
 bool place_used(u32 place, u32 use);
 u64 pattern(const struct owner *owner, u32 place);
 /*
- * What this owner's next load puts where. Of MMX and x87 it takes turns; the first instruction
- * is the stack's or SSE's, in turns too.
+ * The values of this owner's next load, by place. MMX and x87 take turns; so do the stack
+ * and SSE for the first instruction.
  */
 struct registers patterns(const struct owner *owner, u32 files);
 /* reg=mm3, reg=st3, reg=st3 part=exponent, reg=xmm3 part=high */

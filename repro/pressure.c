@@ -12,12 +12,12 @@ enum {
 	GATHER = 2000000,   /* us to wait for the openers' children */
 	SHORTAGE = 1000000, /* us that one lasts at most */
 	PRIORITY = 91,      /* SCHED_FIFO: above the victims, below the supervisor */
-	FUSE_PRIORITY = 97, /* above all: until it has ended, older kernels let who wants memory spin */
+	FUSE_PRIORITY = 97, /* above all: until it has ended, in older kernels allocations spin */
 };
 
 static const char watermark[] = "/proc/sys/vm/min_free_kbytes";
 
-/* The number behind `name` in a file, KiB; 0 when the kernel does not tell. */
+/* The number behind `name` in a file, KiB; 0 when the kernel does not say. */
 static u32 kib_after(const char *path, const char *name)
 {
 	char text[1024];
@@ -40,7 +40,7 @@ static void set_watermark(u32 kib)
 	sys_write_file(watermark, text.text);
 }
 
-/* How gladly the kernel kills the caller for memory; oom_adj before 2.6.36. */
+/* How likely the kernel is to kill the caller for memory; oom_adj before 2.6.36. */
 static void expendable(const char *score, const char *score_then)
 {
 	if (!sys_write_file("/proc/self/oom_score_adj", score))
@@ -64,13 +64,13 @@ NORETURN static void fuse(const struct settings *settings, struct board *board)
 		sys_sleep(SHORTAGE);
 }
 
-/* Children that have come to pressure_turn() and not yet begun their first FPU use. */
+/* Children that have reached pressure_turn() and not yet begun their first FPU use. */
 static u32 waiting(const struct board *board)
 {
 	return board_read(&board->gathered) - board_read(&board->attempts);
 }
 
-/* Waits for the fuse and every opener's child; those that are there must do. False: no fuse. */
+/* Waits for the fuse and every opener's child; then takes those that came. False: no fuse. */
 static bool gather(const struct settings *settings, const struct board *board, u32 fuses)
 {
 	const u64 until = sys_now() + GATHER;
@@ -116,10 +116,10 @@ static void round(const struct settings *settings, struct board *board, u32 usua
 	if (child == 0)
 		fuse(settings, board);
 	if (child < 0) {
-		sys_sleep(SHORTAGE); /* memory is short as it is */
+		sys_sleep(SHORTAGE); /* memory is short already */
 		return;
 	}
-	/* Without a fuse the kernel would kill those who want memory. */
+	/* Without a fuse the kernel would kill the tasks that want memory. */
 	if (gather(settings, board, fuses))
 		shortage(settings, board, child, usual);
 	sys_kill(child, 9);
@@ -130,7 +130,7 @@ void pressure_run(const struct settings *settings, struct board *board)
 {
 	const u32 usual = kib_after(watermark, "");
 
-	/* The zone of the first 16 MiB is no way out, and the kernel's reports are short. */
+	/* The zone of the first 16 MiB must not help out, and the kernel's reports are short. */
 	sys_write_file("/proc/sys/vm/lowmem_reserve_ratio", "1");
 	sys_write_file("/proc/sys/vm/oom_dump_tasks", "0");
 	sys_write_file("/proc/sys/kernel/printk", "4");

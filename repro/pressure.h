@@ -2,11 +2,11 @@
  * pressure.h - memory runs short while the openers' children have their first FPU uses.
  *
  * With PREEMPT_NONE the allocation in #NM gives way to another task only where it has to wait
- * for memory: in direct reclaim, or while the kernel kills somebody to get some. A shortage in
+ * for memory: in direct reclaim, or while the kernel kills a process to get some. A shortage in
  * every allocation would end the run, so it is made on purpose and for a moment:
  *   1. the children of all openers wait (pressure_turn);
  *   2. the *fuse* maps and touches `pressure` MiB and offers itself as the first to be killed;
- *   3. the watermark below which the kernel gives nothing away is raised above what is free, and
+ *   3. the watermark below which the kernel allocates nothing is raised above what is free, and
  *      the children have their first FPU uses one after the other (pressure_next), each keeping
  *      its FPU area, until the allocator needs a new page: reclaim finds nothing, and the kernel
  *      kills the fuse. `pressed` counts these;

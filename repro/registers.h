@@ -13,7 +13,7 @@ enum file { MMX, X87, SSE, FILES };
 
 enum { USE_MMX = 1 << MMX, USE_X87 = 1 << X87, USE_SSE = 1 << SSE };
 
-/* Where a value stands: 64 bits each, but 16 of an exponent. */
+/* Where a value is: 64 bits each, but 16 of an exponent. */
 enum {
 	STACK = 0,     /* mm0..mm7, or the mantissas of st(0)..st(7) */
 	EXPONENT = 8,  /* of st(0)..st(7); x87 only */
@@ -28,7 +28,7 @@ struct registers {
 };
 
 void registers_load(const struct registers *registers);
-/* Those of `use`. The x87 registers are initialised by it, the others left as they are. */
+/* Those of `use`. It initialises the x87 registers and leaves the others. */
 void registers_store(struct registers *registers);
 
 #endif

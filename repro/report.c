@@ -85,7 +85,7 @@ void report_allocations(const struct report *report)
 	record_begin(&record, "allocations");
 	record_number(&record, "counted", (u32)(now - report->allocations));
 	record_number(&record, "windows", board_read(&report->board->windows));
-	/* Killed between the allocation and our count, and nobody else's first use. */
+	/* Killed between the allocation and our count, without another first use. */
 	record_number(&record, "others", report->settings->openers);
 	record_write(&record);
 }

@@ -1,4 +1,4 @@
-/* report.h - what a run tells: the records from `progress` to `end`. */
+/* report.h - what a run reports: the records from `progress` to `end`. */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -20,9 +20,9 @@ u64 report_since(const struct report *report, u64 when);
 void report_progress(const struct report *report);
 /* Those that are complete and not written yet. */
 void report_findings(struct report *report);
-/* The kernel's own count beside ours, where it keeps one. */
+/* The kernel's own count beside ours, if it keeps one. */
 void report_allocations(const struct report *report);
-/* Could this run have shown a corruption at all, as far as it knows itself? "no" or why. */
+/* Why this run could not have shown a corruption, as far as it knows; "no" when it could. */
 const char *report_vacuous(const struct report *report);
 /* The last record, three times: one lost line loses nothing. */
 void report_end(const struct report *report);

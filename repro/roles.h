@@ -1,4 +1,4 @@
-/* roles.h - what the processes of a run do. Each function is the whole life of a process. */
+/* roles.h - what the processes of a run do. Each function runs until its process ends. */
 #ifndef ROLES_H
 #define ROLES_H
 

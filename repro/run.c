@@ -42,7 +42,7 @@ static bool lacks(const struct run *run)
 	       (checks && board_checks(board) < settings->checks);
 }
 
-/* Microseconds; a guest whose openers or victims come to run rarely gets more of them. */
+/* Microseconds; a guest whose openers or victims rarely get to run gets more time. */
 static u64 length(const struct run *run)
 {
 	const u64 asked = (u64)run->settings->seconds * SECOND;
@@ -93,7 +93,7 @@ static int judge(const struct run *run)
 	return text_equal(report_vacuous(&run->report), "no") ? CLEAN : VACUOUS;
 }
 
-/* inject=1 demands that every role that lives has found something. */
+/* inject=1 demands that every running role has found something. */
 static bool injection_missed(const struct run *run)
 {
 	const struct board *board = run->board;

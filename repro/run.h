@@ -5,7 +5,7 @@
 #include "environment.h"
 #include "settings.h"
 
-/* design: the exit codes of the whole project; 0 and 2 are usual. */
+/* The exit codes of the whole project (lab/exitcodes.py). */
 enum { CLEAN = 0, USAGE = 2, VACUOUS = 3, OWN_ERROR = 4, CORRUPTS = 6 };
 
 /*

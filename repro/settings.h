@@ -1,4 +1,4 @@
-/* settings.h - what a run shall do: `key=value` words, from argv or the kernel command line. */
+/* settings.h - what a run has to do: `key=value` words, from argv or the kernel command line. */
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
@@ -14,7 +14,7 @@ struct settings {
 	u32 seed;         /* jitters the periods, reproducibly */
 	u32 seconds;      /* the run ends then at the latest */
 	u32 windows;      /* ... or after so many first FPU uses; 0: no such limit */
-	u32 at_least;     /* with fewer first FPU uses it goes on, up to PATIENCE times as long */
+	u32 at_least;     /* with fewer first FPU uses it continues, up to PATIENCE times as long */
 	u32 checks;       /* ... and with fewer checks of all roles, also past `windows` */
 	u32 openers;      /* parents that fork one FPU-using child after the other */
 	u32 victims;      /* tasks that hold patterns in registers across sleeps */
@@ -41,9 +41,9 @@ struct settings {
 void settings_default(struct settings *settings);
 /* Whether victims are to be aimed: openers that are held back reach no window in time. */
 bool settings_aim(const struct settings *settings);
-/* One word. False, and why in `reason`, when it is no setting or not one of its values. */
+/* One word. False, and why in `reason`, when it is not a setting or has a wrong value. */
 bool settings_word(struct settings *settings, const char *word, char reason[64]);
-/* All ` mmx.key=value` words of a kernel command line; other words are passed over. */
+/* All ` mmx.key=value` words of a kernel command line; other words are ignored. */
 bool settings_boot_line(struct settings *settings, const char *line, char reason[64]);
 /* mmx,x87,sse */
 void settings_put_files(struct record *record, u32 files);

@@ -2,7 +2,7 @@
  * sys.h - the system calls this program needs, and no more.
  *
  * Every one of them exists in Linux 2.6.26 and still in 7.x, in the 64-bit and in the
- * 32-bit table. Results are as the kernel gives them: negative is -errno.
+ * 32-bit table. Results are the kernel's: negative is -errno.
  */
 #ifndef SYS_H
 #define SYS_H
@@ -22,7 +22,7 @@ int sys_reap(int pid, int *status, bool wait);
 /* The caller is killed when its parent ends: nothing outlives the supervisor. */
 void sys_die_with_parent(void);
 
-/* Memory that survives fork as one memory (shared) or as a copy. NULL when there is none. */
+/* Memory that survives fork as one memory (shared) or as a copy. NULL when it fails. */
 void *sys_map(u32 bytes, bool shared);
 void sys_unmap(void *where, u32 bytes);
 /* Copies now what is still shared with children of a fork: a later write needs no new page. */
@@ -32,7 +32,7 @@ void sys_own_memory(void);
 u64 sys_now(void);
 void sys_sleep(u32 microseconds);
 void sys_yield(void);
-/* Sleeps until sys_wake() on this shared word, unless it is not `value` any more. */
+/* Sleeps until sys_wake() on this shared word, unless it is no longer `value`. */
 void sys_wait(const u32 *word, u32 value, u32 microseconds);
 /* Wakes one sleeper. */
 void sys_wake(const u32 *word);

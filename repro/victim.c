@@ -7,7 +7,7 @@
 
 /*
  * With halt=1 the openers run for 10 ms and are held back for 10 ms. A nap shorter than this
- * cannot hold a whole run of theirs: none of them ran between the halt and the nap's end.
+ * cannot contain a whole run of theirs: none of them ran between the halt and the nap's end.
  */
 enum { SHORT_NAP = 5000 };
 
@@ -55,8 +55,8 @@ bool victim_check(const struct settings *settings, const struct owner *owner,
 }
 
 /*
- * A victim's own first FPU use is a window like any other. It is had before the run begins,
- * when nobody holds a pattern that it could spoil: the openers' are the only ones in the run.
+ * A victim's own first FPU use is a window like any other. It happens before the run begins,
+ * when no process holds a pattern that it could spoil; in the run only openers have windows.
  */
 static void get_ready(struct board *board, const struct owner *owner, u32 files)
 {

@@ -1,6 +1,6 @@
 /*
  * xen.c - the kind of domain, from the most certain source to the least: the kernel's log
- * (it says which of its own code paths it took), sysfs, the hypervisor's CPUID leaves.
+ * (it shows which of its own code paths it took), sysfs, the hypervisor's CPUID leaves.
  */
 #include "xen.h"
 
@@ -56,7 +56,7 @@ static bool from_sysfs(struct environment *environment, const char *log)
 	sys_read_file("/sys/hypervisor/type", type, sizeof(type));
 	if (!text_after(type, "xen"))
 		return false;
-	/* Tells since Linux 4.13. */
+	/* Reliable since Linux 4.13. */
 	sys_read_file("/sys/hypervisor/guest_type", type, sizeof(type));
 	if (text_after(type, "PVH"))
 		found(environment, "pvh", "sysfs");
@@ -71,7 +71,7 @@ static bool from_sysfs(struct environment *environment, const char *log)
 	return true;
 }
 
-/* Not for PV: a PV process' plain CPUID need not show the hypervisor. */
+/* Not for PV: a PV process' plain CPUID may not show the hypervisor. */
 static bool cpuid_leaf(u32 number, u32 *eax)
 {
 	u32 a, b, c, d;

@@ -1,4 +1,4 @@
-"""What search and confirmation of a bisect share: a commit is built, and booted by the control."""
+"""What search and confirmation share: building a commit, and booting it beside the control."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lab.verdict.severity import Verdict
 
 @dataclass
 class Bench:
-    """``say`` gets the story's lines, ``progress`` what a build is doing."""
+    """``say`` gets the lines for the user, ``progress`` what a build is doing."""
 
     order: Order
     journal: Journal
@@ -34,21 +34,21 @@ class Bench:
     steps: list[Step] = field(default_factory=list)
 
     def control(self) -> Control:
-        """The bad end with all its boots so far: the session that was last has them all."""
+        """The bad end with all its boots so far, which are in the last session's folder."""
         commit = self.order.question.bad
         label = self.kernels.label(commit)
         image = self.kernels.kernel(commit, self.progress).image
         boots, count = self.journal.boots_of(self.sessions.kind.cell(label))
         return Control(label, image, boots, count)
 
-    def named(self, commit: str) -> str:
-        """A commit as the story calls it."""
+    def describe(self, commit: str) -> str:
+        """A commit's label and subject."""
         return f"{self.kernels.label(commit)} {self.repo.subject(commit)}"
 
     def build(
         self, commit: str, folder: RunFolder, name: str, patches: tuple[Path, ...] = ()
     ) -> Built:
-        """The commit's kernel; the log and where it is from go into the step's folder."""
+        """The commit's kernel; its log and provenance go into the step's folder."""
         try:
             built = self.kernels.kernel(commit, self.progress, patches)
         except CommitFailed as error:
@@ -63,18 +63,18 @@ class Bench:
             self.say(f"  built in {built.seconds:.0f} s")
         return built
 
-    def beside(
+    def boot_beside(
         self, name: str, kernels: dict[str, Path], control: Control, folder: RunFolder
     ) -> dict[str, CellVerdict]:
-        """A session; one that the lab failed is set aside, so that nothing is ever marked by it."""
+        """Run a session. One in which the lab failed is set aside, so that it marks nothing."""
         try:
-            return self.sessions.beside(kernels, control, folder)
+            return self.sessions.boot_beside(kernels, control, folder)
         except LabError as error:
             aside = self.journal.set_aside(name)
             raise LabError(f"{error}: {shorten(aside)}") from error
 
     def write_log(self, found: str = "") -> Path:
-        """bisect.log: all that git is told, and what `git bisect replay` takes."""
+        """Write bisect.log, all that git gets to know; `git bisect replay` reads it."""
         path = self.journal.path / "bisect.log"
         write_atomic(path, log_text(self.order.question, self.steps, found))
         return path
@@ -82,7 +82,7 @@ class Bench:
     def record(
         self, commit: str, mark: Mark, outcome: CellVerdict, folder: RunFolder, built: Built
     ) -> Step:
-        """A marked commit, with what the mark rests on."""
+        """A marked commit, with the evidence for its mark."""
         return Step(
             commit=commit,
             subject=self.repo.subject(commit),

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 from lab.bisect.marks import Step
 
-# An already built commit is taken instead of git's choice when it tells at least this share of
-# what git's choice would tell (in bits).
+# An already built commit is taken instead of git's choice when its mark is expected to give at
+# least this share of the information (in bits) that the mark of git's choice would.
 NEARLY_AS_GOOD = 0.75
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A commit that may be tested next. ``halves``: commits that its mark would rule out at
-    least, of ``of`` that are in question (git's dist and all).
+    """A commit that may be tested next.
+
+    Its mark rules out at least ``halves`` of the ``of`` commits in question (git's dist and all).
     """
 
     commit: str
@@ -25,7 +26,7 @@ class Candidate:
 
     @property
     def bits(self) -> float:
-        """How much a mark is expected to tell: 1 for an exact half."""
+        """The expected information of a mark: 1 for an exact half."""
         share = self.halves / self.of if self.of else 0.0
         if not 0 < share < 1:
             return 0.0
@@ -41,7 +42,7 @@ class Costs:
 
 
 def choose(gits: str, candidates: Sequence[Candidate], built: set[str], costs: Costs) -> str:
-    """The choice of git, or an already built commit that is nearly as good and cheaper."""
+    """Git's choice, or an already built commit that is nearly as good and cheaper."""
     own = next((c for c in candidates if c.commit == gits), None)
     if own is None or gits in built or own.bits == 0:
         return gits
@@ -53,7 +54,7 @@ def choose(gits: str, candidates: Sequence[Candidate], built: set[str], costs: C
 
 
 def costs(steps: Sequence[Step]) -> Costs:
-    """Medians of what this bisect's steps took; builds that were there already are left out."""
+    """Medians over this bisect's steps; builds out of the cache are left out."""
     builds = sorted(step.build_seconds for step in steps if step.build_seconds > 0)
     trials = sorted(step.seconds for step in steps if step.seconds > 0)
     return Costs(_median(builds), _median(trials))

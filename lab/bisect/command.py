@@ -1,4 +1,4 @@
-"""`lab bisect` and `lab bisect-step`, from what was asked to the exit code."""
+"""`lab bisect` and `lab bisect-step`, from arguments to exit code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REPO = "repo.git"
 
 @dataclass(frozen=True)
 class Asked:
-    """The command's words."""
+    """The command's arguments."""
 
     tree: Path
     good: str
@@ -62,11 +62,11 @@ def bisect(
 
 
 def _prepare(asked: Asked, results: Path, repeat: str) -> tuple[RunFolder, Order]:
-    """The run's folder with git's clone in it; what the user got wrong is said before it."""
+    """The run's folder with git's clone in it; bad input is refused before it is made."""
     if bisectseries.is_series(asked.tree):
         tree = asked.tree.resolve()
         series = bisectseries.entries(tree)
-        good, bad = bisectseries.ends(series, asked.good, asked.bad, asked.find_fix)
+        good, bad = bisectseries.find_ends(series, asked.good, asked.bad, asked.find_fix)
         if asked.paths:
             raise UserError("--path needs a git tree: a folder of kernels has no paths")
         folder = RunFolder.create(results)
@@ -75,7 +75,7 @@ def _prepare(asked: Asked, results: Path, repeat: str) -> tuple[RunFolder, Order
         return folder, _order(asked, tree, question, True, repeat)
     tree = bisectgit.top_of(asked.tree)
     ends = [bisectgit.resolve(tree, rev) for rev in (asked.good, asked.bad)]
-    bisectgit.between(tree, ends[0], ends[1], asked.find_fix)
+    bisectgit.check_ends(tree, ends[0], ends[1], asked.find_fix)
     folder = RunFolder.create(results)
     BisectRepo.clone(tree, folder.path / _REPO)
     question = Question(ends[0], ends[1], asked.find_fix, asked.paths)
@@ -90,7 +90,7 @@ def _order(asked: Asked, tree: Path, question: Question, prebuilt: bool, repeat:
 
 
 def resume(path: Path, keep_host: bool) -> int:
-    """`lab bisect --resume`: what is marked stays, the rest is run."""
+    """`lab bisect --resume`: marked commits stay, the rest is tested."""
     journal, order = Journal.open(path)
     config = LabConfig.model_validate(journal.folder.read("config.json"))
     manifest = journal.folder.manifest()
@@ -109,7 +109,7 @@ def step(
     results: Path,
     repeat: str,
 ) -> int:
-    """`lab bisect-step`: the commit that `git bisect` has in hand; git's exit code for it."""
+    """`lab bisect-step`: test the commit that `git bisect` chose; returns the code for git."""
     terminal = Terminal()
     top = bisectgit.top_of(tree)
     commit = bisectgit.under_test(top)
@@ -125,7 +125,7 @@ def step(
     if not controls:
         raise UserError(f"lab.yaml has no {kind.guest} cell under expect.corrupts: no control")
     sessions = Sessions(config, kind, _experiment(repeat, True), controls)
-    outcome = sessions.alone((kernels.label(commit), kernel.image), folder)
+    outcome = sessions.boot_alone((kernels.label(commit), kernel.image), folder)
     terminal.say(f"evidence  {shorten(folder.path)}")
     return _code(outcome, find_fix, terminal)
 
@@ -159,11 +159,11 @@ def _go(order: Order, journal: Journal, config: LabConfig, kind: Kind, keep_host
     try:
         answer = Bisect(bench).run()
     except KeyboardInterrupt:
-        terminal.say(f"interrupted; go on with: lab bisect --resume {shorten(journal.path)}")
+        terminal.say(f"interrupted; resume with: lab bisect --resume {shorten(journal.path)}")
         return Exit.INTERRUPTED
     except LabError as error:
-        terminal.say(f"LAB_ERROR, nothing was marked by it: {error}")
-        terminal.say(f"go on with: lab bisect --resume {shorten(journal.path)}")
+        terminal.say(f"LAB_ERROR, nothing was marked: {error}")
+        terminal.say(f"resume with: lab bisect --resume {shorten(journal.path)}")
         return Exit.LAB_ERROR
     finally:
         if kind.guest in ("pv", "pvh", "hvm") and config.host.kind == "nested" and not keep_host:
@@ -181,7 +181,7 @@ def _closing(bench: Bench, answer: Answer, terminal: Terminal) -> None:
             terminal.say(bench.repo.summary(answer.culprit).rstrip())
             terminal.say("")
     for commit in answer.among:
-        terminal.say(f"  could be  {bench.named(commit)}")
+        terminal.say(f"  could be  {bench.describe(commit)}")
     terminal.say(bisectreport.headline(bench.order, answer))
     if bench.steps:
         terminal.say(f"all marks right with probability {bisectreport.sure(wrong(bench.steps))}")
@@ -204,15 +204,15 @@ def _experiment(repeat: str, loud: bool) -> Experiment:
 
 
 class _Progress:
-    """What a build says, as lines that are not repeated."""
+    """Prints what a build is doing, at most every 20 seconds."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._told = 0.0
+        self._said = 0.0
 
     def __call__(self, text: str) -> None:
-        if time.monotonic() - self._told > 20:
-            self._told = time.monotonic()
+        if time.monotonic() - self._said > 20:
+            self._said = time.monotonic()
             self._terminal.say(f"  {text}")
 
 

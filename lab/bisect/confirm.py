@@ -1,8 +1,8 @@
-"""Whether the answer holds: culprit and parent again, and the culprit's change by itself.
+"""Whether the answer holds: culprit and parent again, and the culprit's change alone.
 
-Three sessions, culprit and parent beside each other in fresh boots each time. Then the change
-alone: taken back on top of the bad end, or with ``find_fix`` put onto it; either must be clean.
-What does not hold is "suspected", with why.
+Three sessions boot culprit and parent beside each other, afresh each time. Then the change alone
+is reverted on top of the bad end, or with ``find_fix`` applied to it; the result must be clean.
+An answer that fails any of this is "suspected", with the reasons.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Confirmation:
         return replace(answer, status=status, why=tuple(why))
 
     def _pairs(self, answer: Answer) -> list[str]:
-        """Three times culprit and parent; what did not come out as it should."""
+        """Boot culprit and parent in three sessions; what was not as expected."""
         bench = self._bench
         fix = bench.order.question.find_fix
         corrupting = answer.parent if fix else answer.culprit
@@ -63,24 +63,24 @@ class Confirmation:
     def _pair(self, name: str, images: dict[str, Path], corrupting: str, clean: str) -> Round:
         label = self._bench.kernels.label
 
-        def judged(found: dict[str, CellVerdict], control: Control) -> tuple[bool, str]:
+        def judge(found: dict[str, CellVerdict], control: Control) -> tuple[bool, str]:
             bad, good = found[label(corrupting)], found[label(clean)]
             ok = _corrupted_now(bad, control) and good.verdict is Verdict.CLEAN
             return ok, f"{bad.cell.kernel} {_short(bad)}, {good.cell.kernel} {_short(good)}"
 
-        return self._round(name, "culprit and parent", images, judged, label(clean))
+        return self._round(name, "culprit and parent", images, judge, label(clean))
 
     def _change(self, answer: Answer) -> list[str]:
-        """The culprit's change alone, on the bad end, where it applies and builds at all."""
+        """Boot the bad end with the culprit's change alone, where that applies and builds."""
         bench = self._bench
         question = bench.order.question
         if not bench.kernels.reverts:
             return []
-        what = "put onto" if question.find_fix else "taken back on"
+        what = "applied to" if question.find_fix else "reverted on"
         name = "confirm-change"
-        patch = bench.repo.changed(question.bad, answer.culprit, reverse=not question.find_fix)
+        patch = bench.repo.make_change(question.bad, answer.culprit, reverse=not question.find_fix)
         if patch is None:
-            says = f"the change does not apply cleanly when {what} the bad end: left out"
+            says = f"the change cannot be {what} the bad end without conflicts: left out"
             bench.say(f"  {says}")
             self._keep(Round(name, "", True, says))
             return []
@@ -95,16 +95,16 @@ class Confirmation:
             self._keep(Round(name, bench.journal.relative(folder), False, says))
             return [says]
 
-        def judged(found: dict[str, CellVerdict], _control: Control) -> tuple[bool, str]:
+        def judge(found: dict[str, CellVerdict], _control: Control) -> tuple[bool, str]:
             cell = found["changed"]
             return cell.verdict is Verdict.CLEAN, f"bad end with the change: {_short(cell)}"
 
         title = f"the change {what} the bad end"
-        round_ = self._round(name, title, {"changed": image}, judged, "changed")
+        round_ = self._round(name, title, {"changed": image}, judge, "changed")
         return [] if round_.as_expected else [f"{title}: {round_.says}"]
 
     def _round(
-        self, name: str, title: str, images: dict[str, Path], judged: Judge, clean: str
+        self, name: str, title: str, images: dict[str, Path], judge: Judge, clean: str
     ) -> Round:
         bench = self._bench
         done = bench.journal.outcome(name)
@@ -113,8 +113,8 @@ class Confirmation:
         bench.say(f"{name}: {title}, fresh boots")
         folder = bench.journal.evidence(name)
         control = bench.control()
-        found = bench.beside(name, images, control, folder)
-        ok, says = judged(found, control)
+        found = bench.boot_beside(name, images, control, folder)
+        ok, says = judge(found, control)
         seconds = folder.timings().get("all cells", 0.0)
         made = Round(
             name, bench.journal.relative(folder), ok, says, seconds, found[clean].miss or 0.0
@@ -124,12 +124,12 @@ class Confirmation:
         return made
 
     def _keep(self, round_: Round) -> None:
-        self._bench.journal.done(round_.name, [asdict(round_)])
+        self._bench.journal.finish(round_.name, [asdict(round_)])
         report.write(self._bench, None)
 
 
 def _corrupted_now(cell: CellVerdict, control: Control) -> bool:
-    """In this session, where the cell is the control, whose earlier boots came along."""
+    """Whether it corrupted in this session; the control's boots of earlier ones do not count."""
     earlier = control.count if cell.cell.kernel == control.label else 0
     return any(trial.verdict is Verdict.CORRUPTS for trial in cell.trials[earlier:])
 

@@ -1,8 +1,8 @@
 """A bisect, from its two ends to a confirmed answer: the story.
 
-Both ends are proved. git chooses a commit; it is built and booted beside the control; what that
-showed is its mark. In the end the culprit and its parent are tried again, and the culprit's
-change by itself. Every part leaves its outcome in the journal before the next begins.
+Both ends are proved. git chooses a commit; it is built and booted beside the control; its verdict
+gives its mark. At the end the culprit and its parent are booted again, and the culprit's change
+alone. The outcome of every part is in the journal before the next begins.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ class NotProvedError(Exception):
 
 
 class Bisect:
-    """The story of one bisect on its self.bench."""
+    """One bisect, on its bench."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
 
     def run(self) -> Answer:
-        """To the answer; raises LabError, KeyboardInterrupt, and goes on where it was."""
+        """Run to the answer, from where the journal ends. Raises LabError and KeyboardInterrupt."""
         bench = self.bench
         bench.steps = bench.journal.steps()
         if bench.steps:
-            bench.say(f"going on after {len(bench.steps)} marked commits; nothing is run again")
+            bench.say(f"resuming after {len(bench.steps)} marked commits; nothing is run again")
         try:
             self._ends()
             answer = self._search()
@@ -56,7 +56,7 @@ class Bisect:
     # The ends.
 
     def _ends(self) -> None:
-        """Both proved in one session; the bad one is the control from there on."""
+        """Prove both in one session; the bad one is the control from then on."""
         bench = self.bench
         folder = bench.journal.evidence(ENDS)
         if not bench.journal.outcome(ENDS):
@@ -69,13 +69,13 @@ class Bisect:
         question, kernels = bench.order.question, bench.kernels
         built = {}
         for name, commit in (("bad", question.bad), ("good", question.good)):
-            bench.say(f"{name} end   {bench.named(commit)}")
+            bench.say(f"{name} end   {bench.describe(commit)}")
             try:
                 built[name] = bench.build(commit, folder, f"{name}-end")
             except CommitFailed as error:
                 raise NotProvedError(f"the {name} end does not build: {error}") from None
         bench.say(f"  booting both ends as {bench.sessions.kind.word}, and the lab's own control")
-        bad, good, controls = bench.sessions.ends(
+        bad, good, controls = bench.sessions.boot_ends(
             (kernels.label(question.bad), built["bad"].image),
             (kernels.label(question.good), built["good"].image),
             folder,
@@ -89,7 +89,7 @@ class Bisect:
             bench.record(question.bad, Mark.BAD, bad, folder, built["bad"]),
             bench.record(question.good, Mark.GOOD, good, folder, built["good"]),
         ]
-        bench.journal.done(ENDS, [step.as_json() for step in made])
+        bench.journal.finish(ENDS, [step.as_json() for step in made])
 
     def _judge_ends(self, bad: CellVerdict, good: CellVerdict, controls: list[CellVerdict]) -> None:
         bench = self.bench
@@ -118,7 +118,9 @@ class Bisect:
             skipped = [step.commit for step in bench.steps if step.mark is Mark.SKIP]
             wanted = bench.repo.next(question, log, skipped)
             if isinstance(wanted, Found):
-                bench.say(f"git: {bench.named(wanted.commit)} is the first {question.new_term} one")
+                bench.say(
+                    f"git: {bench.describe(wanted.commit)} is the first {question.new_term} one"
+                )
                 parents = bench.repo.parents(wanted.commit)
                 name = bench.kernels.label(wanted.commit) if bench.order.prebuilt else ""
                 parent = parents[0] if parents else ""
@@ -129,14 +131,14 @@ class Bisect:
             report.write(bench, None)
 
     def _test(self, wanted: ToTest) -> None:
-        """Build, boot, mark one commit."""
-        # Ordered by how well they halve: the best are enough to look at.
+        """Build, boot and mark one commit."""
+        # Ordered by how well they halve, so the first ones are enough.
         bench = self.bench
         near = wanted.candidates[:_NEIGHBOURS]
         built = {c.commit for c in near if bench.kernels.is_built(c.commit)}
         commit = choose(wanted.commit, wanted.candidates, built, costs(bench.steps))
         number = len(bench.steps) - 1
-        bench.say(f"step {number}: {bench.named(commit)}{self._left(wanted)}")
+        bench.say(f"step {number}: {bench.describe(commit)}{self._estimate_rest(wanted)}")
         if commit != wanted.commit:
             bench.say(f"  built already, and nearly as good as git's {wanted.commit[:12]}")
         name = f"{number:02d}-{bench.kernels.label(commit)}"
@@ -148,17 +150,17 @@ class Bisect:
                         bench.journal.relative(folder))  # fmt: skip
         else:
             label = bench.kernels.label(commit)
-            outcome = bench.beside(name, {label: kernel.image}, bench.control(), folder)[label]
+            outcome = bench.boot_beside(name, {label: kernel.image}, bench.control(), folder)[label]
             mark = mark_of(outcome.verdict)
             if mark is None:
                 raise LabError(f"{outcome.cell.id}: {outcome.reason}")
             step = bench.record(commit, mark, outcome, folder, kernel)
-        bench.journal.done(name, [step.as_json()])
+        bench.journal.finish(name, [step.as_json()])
         bench.steps = bench.journal.steps()
         bench.say(f"  {mark_word(step.mark)}  {step.verdict}: {step.reason}")
         bench.say(f"  all marks right so far: {report.sure(wrong(bench.steps))}")
 
-    def _left(self, wanted: ToTest) -> str:
+    def _estimate_rest(self, wanted: ToTest) -> str:
         bench = self.bench
         seen = costs(bench.steps)
         steps = max(1, math.ceil(math.log2(max(wanted.left, 2))))
@@ -173,7 +175,7 @@ class Bisect:
 
 
 def mark_word(mark: Mark) -> str:
-    """As the story says it."""
+    """A mark in the lines for the user."""
     return mark.value.upper()
 
 

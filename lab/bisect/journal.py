@@ -1,8 +1,8 @@
-"""A bisect's folder: its question, a JSON file for each step that is done, and git's clone.
+"""A bisect's folder: its question, a JSON file for each finished step, and git's clone.
 
 A step's evidence is a folder like any run's (`lab verify` reads it); its outcome is a file
-beside it, written last and whole. So a bisect killed at any moment knows what is done, and goes
-on with the trials of the step that was under way.
+beside it, written last and atomically. So a bisect that is killed at any moment knows what is
+done, and continues the trials of the step that was under way.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Round:
-    """One session of the confirmation. ``as_expected``: the answer stands after it."""
+    """One session of the confirmation. ``as_expected``: it supports the answer."""
 
     name: str
     folder: str
@@ -69,7 +69,7 @@ class Answer:
     parent: str = ""
     why: tuple[str, ...] = ()
     among: tuple[str, ...] = ()  # undecided: the commits that it could be
-    name: str = ""  # of a prebuilt kernel, whose commit is of our making
+    name: str = ""  # of a prebuilt kernel, whose commit the lab made
 
 
 class Journal:
@@ -83,20 +83,20 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path) -> tuple[Journal, Order]:
-        """A bisect that was begun; UserError when the folder holds none."""
+        """Open an earlier bisect; UserError when the folder is not of one."""
         if not (path / ORDER).is_file():
-            raise UserError(f"{path}: is no bisect's folder (it has no {ORDER})")
+            raise UserError(f"{path}: is not a bisect's folder (it has no {ORDER})")
         folder = RunFolder.open(path)
         return cls(folder), Order.from_json(folder.read(ORDER))
 
     def evidence(self, name: str) -> RunFolder:
-        """The folder of a step's session; there already when the step was cut off."""
+        """The folder of a step's session; it exists already when the step was interrupted."""
         path = self._steps / _UNFIT.sub("-", name)
         path.mkdir(exist_ok=True)
         return RunFolder(path)
 
     def boots_of(self, cell: str) -> tuple[Path, int]:
-        """The folder of a cell's trials in the last session that is done, and how many count."""
+        """The folder of a cell's trials in the last finished session, and how many count."""
         done = [step.folder for step in self.steps()] + [made.folder for made in self.rounds()]
         for name in reversed([name for name in done if name]):
             folder = RunFolder(self.path / name)
@@ -110,7 +110,7 @@ class Journal:
         return str(folder.path.relative_to(self.path))
 
     def set_aside(self, name: str) -> Path:
-        """A session that the lab or the control failed: kept, and out of the way of the next."""
+        """Rename the folder of a session in which the lab or the control failed; it is kept."""
         path = self._steps / _UNFIT.sub("-", name)
         number = 1
         while (aside := path.with_name(f"{path.name}.stopped{number}")).exists():
@@ -118,13 +118,13 @@ class Journal:
         path.rename(aside)
         return aside
 
-    def done(self, name: str, content: list[dict[str, Any]]) -> None:
-        """A step's outcome, after its evidence."""
+    def finish(self, name: str, content: list[dict[str, Any]]) -> None:
+        """Write a step's outcome, after its evidence."""
         text = json.dumps({"done": content}, indent=1) + "\n"
         write_atomic(self._outcome(name), text)
 
     def outcome(self, name: str) -> list[dict[str, Any]] | None:
-        """What ``done`` kept; None when the step was not done."""
+        """What ``finish`` wrote; None when the step is not finished."""
         path = self._outcome(name)
         if not path.is_file():
             return None

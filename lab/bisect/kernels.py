@@ -1,7 +1,7 @@
-"""Kernels of a bisect's commits: from the builder that all trees have, or out of its cache.
+"""Kernels of a bisect's commits, from the builder of all trees or out of its cache.
 
 Revisions of one repository share an object folder there, so that going from one commit to
-another rebuilds what they differ in and no more.
+another rebuilds only what differs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lab.kernel.source import RevisionSource
 from lab.kernel.tree import specify
 
 Report = Callable[[str], None]
-# A build that ends by one of these says nothing of the commit.
+# A build that ends by one of these says nothing about the commit.
 _OUR_FAULT = re.compile(r"No space left on device|Cannot allocate memory|\bKilled\b|Terminated")
 
 
@@ -45,13 +45,13 @@ class Kernels(Protocol):
 
     @property
     def reverts(self) -> bool:
-        """Whether a change can be taken back and the result be built."""
+        """Whether a change can be reverted and the result built."""
 
     def label(self, commit: str) -> str:
         """The kernel's name in cells and tables."""
 
     def is_built(self, commit: str) -> bool:
-        """Whether ``kernel`` would only have to hand it out."""
+        """Whether ``kernel`` would find it without a build."""
 
     def kernel(self, commit: str, report: Report, patches: tuple[Path, ...] = ()) -> Built:
         """Find it or build it; CommitFailed when the commit does not build."""
@@ -72,7 +72,7 @@ class TreeKernels:
     reverts = True
 
     def __init__(self, tree: Path, commit: str, settings: BuildSettings) -> None:
-        """``commit``: any one of the tree."""
+        """``commit``: any of the tree's commits."""
         self._base = specify(
             "bisect", tree, commit, fragments=settings.fragments, make=settings.make,
             compiler=settings.compiler,

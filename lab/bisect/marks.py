@@ -1,7 +1,7 @@
 """What a bisect knows and what follows from it: marks, git's log, confidence, choice. Pure.
 
-The state of a bisect is its question and its marks. The log made of them is all that git is ever
-told (``git bisect replay``), the same way in a bisect that was killed and in one that was not.
+The state of a bisect is its question and its marks. The log made of them is all that git gets
+(``git bisect replay``), the same in a bisect that was killed and in one that was not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lab.verdict.severity import Verdict
 
 
 class Mark(Enum):
-    """What a step says of a commit. LAB_ERROR is no mark: it stops the bisect."""
+    """What a step says about a commit. LAB_ERROR is not a mark: it stops the bisect."""
 
     GOOD = "good"  # the corruption is not there
     BAD = "bad"
@@ -27,7 +27,7 @@ class Mark(Enum):
 
 
 def mark_of(verdict: Verdict | None) -> Mark | None:
-    """What a verdict marks; None where it must not mark: the lab was at fault.
+    """The mark of a verdict; None where it must not mark: the lab was at fault.
 
     ``verdict`` None: the kernel cannot be booted as this guest kind at all.
     """
@@ -43,7 +43,7 @@ def mark_of(verdict: Verdict | None) -> Mark | None:
 class Question:
     """What is looked for between two commits (full hashes).
 
-    ``find_fix``: when did it stop; the bad end is the older one then.
+    ``find_fix``: which commit ended it? The bad end is then the older one.
     """
 
     good: str
@@ -68,7 +68,7 @@ class Question:
         return self.bad if self.find_fix else self.good
 
     def term(self, mark: Mark) -> str:
-        """A mark in the words that this bisect's git log uses."""
+        """A mark in the terms of this bisect's git log."""
         if mark is Mark.SKIP:
             return "skip"
         is_new = (mark is Mark.GOOD) == self.find_fix
@@ -77,7 +77,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Step:
-    """A commit that was marked, and what the mark rests on. ``folder`` is below the run's."""
+    """A marked commit, and the evidence for its mark. ``folder`` is below the run's."""
 
     commit: str
     subject: str
@@ -85,7 +85,7 @@ class Step:
     verdict: str  # a Verdict's word, or BUILD FAILED
     reason: str
     folder: str
-    miss: float = 0.0  # chance at most that a bad kernel looked like this; 0 for one that corrupts
+    miss: float = 0.0  # upper bound of the chance that a bad kernel looks so; 0: it corrupts
     windows: int = 0
     boots: int = 0  # of this commit's kernel
     build_seconds: float = 0.0  # 0: it was built already
@@ -108,7 +108,7 @@ def log_text(question: Question, steps: Sequence[Step], found: str = "") -> str:
     if question.find_fix:
         start += ["'--term-new' 'fixed'", "'--term-old' 'broken'"]
     if question.paths:
-        start += ["'--'", *(_quoted(path) for path in question.paths)]
+        start += ["'--'", *(_quote(path) for path in question.paths)]
     lines = [" ".join(start)]
     for step in steps:
         term = question.term(step.mark)
@@ -119,8 +119,8 @@ def log_text(question: Question, steps: Sequence[Step], found: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _quoted(word: str) -> str:
-    """As git's own sq_quote: git takes no other form back."""
+def _quote(word: str) -> str:
+    """As git's own sq_quote, the only form that git reads back."""
     return "'" + word.replace("'", "'\\''").replace("!", "'\\!'") + "'"
 
 
@@ -129,6 +129,6 @@ def _one_line(text: str) -> str:
 
 
 def wrong(steps: Iterable[Step]) -> float:
-    """The chance at most that some mark is wrong: 1 minus the product of the steps' (1 - miss)."""
+    """An upper bound of the chance that any mark is wrong: 1 minus the product of (1 - miss)."""
     total = math.fsum(math.log1p(-min(step.miss, 1 - 1e-12)) for step in steps)
     return -math.expm1(total)

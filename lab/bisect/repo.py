@@ -1,8 +1,8 @@
-"""git for bisects. The user's repository is only ever read.
+"""git for bisects. The user's repository is only read.
 
 A bare clone in the run's folder borrows the user's objects (``--shared``); all refs, logs and
-new commits of a bisect live there. git chooses the commits: skips, merges and paths are as git
-knows them.
+new commits of a bisect are there. git chooses the commits, with its own rules for skips, merges
+and paths.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DIST = re.compile(r"^([0-9a-f]{40,64}) \((.*)dist=(\d+)\)", re.MULTILINE)
 _AUTHOR = {
     "GIT_AUTHOR_NAME": "lab", "GIT_AUTHOR_EMAIL": "lab@localhost",
     "GIT_COMMITTER_NAME": "lab", "GIT_COMMITTER_EMAIL": "lab@localhost",
-    # Equal content gives an equal commit, so that what is built of it is found again.
+    # Equal content gives an equal commit, so that its build is found again.
     "GIT_AUTHOR_DATE": "2020-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z",
 }  # fmt: skip
 
@@ -57,7 +57,7 @@ Next = ToTest | Found | Undecided
 
 
 class BisectRepo:
-    """A bare clone of a bisect's own."""
+    """A bisect's own bare clone."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -76,7 +76,7 @@ class BisectRepo:
         alternates.write_text(f"{common / 'objects'}\n")
         if (common / "shallow").is_file():
             (scratch / "shallow").write_bytes((common / "shallow").read_bytes())
-        # The refs as well: names of commits, and what keeps them from being collected here.
+        # The refs as well: they name commits, and keep them from garbage collection here.
         made = cls(scratch)
         made._run("fetch", "--quiet", "--no-write-fetch-head", str(common),
                   "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")  # fmt: skip
@@ -90,7 +90,7 @@ class BisectRepo:
         return cls(path)
 
     def add(self, files: dict[str, str], message: str, parents: Sequence[str]) -> str:
-        """A commit of these files (at the top folder) alone; its hash depends on nothing else."""
+        """A commit of these files alone (in the top folder); its hash depends on nothing else."""
         lines = ""
         for name, content in files.items():
             blob = self._try("hash-object", "-w", "--stdin", given=content).stdout.strip()
@@ -130,7 +130,7 @@ class BisectRepo:
         return self._run("show", f"{commit}:{path}")
 
     def next(self, question: Question, log: Path, skipped: Sequence[str] = ()) -> Next:
-        """Tell git the whole log, from nothing, and ask it what to test."""
+        """Replay the whole log in git from scratch, and ask what to test."""
         self._forget()
         if (self.path / "HEAD").read_text().strip() != question.newer:
             # git wants to know where to return to in the end.
@@ -161,17 +161,17 @@ class BisectRepo:
         return ToTest(commit, total, candidates)
 
     def _forget(self) -> None:
-        """No state but the log: whatever an earlier call left is dropped."""
+        """Drop what an earlier call left: the log is the only state."""
         for path in self.path.glob("BISECT_*"):
             path.unlink()
         names = self._run("for-each-ref", "--format=delete %(refname)", "refs/bisect/")
         if names:
             self._try("update-ref", "--stdin", given=names)
 
-    def changed(self, base: str, culprit: str, reverse: bool) -> str | None:
-        """What to patch ``base`` with for the culprit's change to be in it, or to be gone.
+    def make_change(self, base: str, culprit: str, reverse: bool) -> str | None:
+        """A patch to ``base`` that applies the culprit's change, or reverts it.
 
-        None where it does not apply cleanly. Done in an index of its own, without a work tree.
+        None where it does not apply cleanly. Uses an index of its own, without a work tree.
         """
         index = self.path / "confirm.index"
         index.unlink(missing_ok=True)
@@ -186,15 +186,15 @@ class BisectRepo:
 
 
 def resolve(tree: Path | str, rev: str) -> str:
-    """A revision of the user's tree as a full hash; UserError when there is none."""
+    """A revision of the user's tree as a full hash; UserError when it does not name a commit."""
     found = find_commit(tree, rev)
     if found is None:
         raise UserError(f"{tree}: {rev!r} is not a commit there; give a tag, a branch or a hash")
     return found
 
 
-def between(tree: Path, good: str, bad: str, find_fix: bool) -> None:
-    """UserError when two commits of a tree cannot be bisected that way round."""
+def check_ends(tree: Path, good: str, bad: str, find_fix: bool) -> None:
+    """UserError when two commits of a tree cannot be bisected in that order."""
     if good == bad:
         raise UserError("--good and --bad are the same commit: there is nothing between them")
     older, newer = (bad, good) if find_fix else (good, bad)
@@ -218,7 +218,7 @@ def top_of(tree: Path) -> Path:
 
 
 def under_test(tree: Path) -> str:
-    """What `git bisect` has in hand: BISECT_HEAD (--no-checkout), else HEAD."""
+    """The commit that `git bisect` wants tested: BISECT_HEAD (--no-checkout), else HEAD."""
     return find_commit(tree, "BISECT_HEAD") or resolve(tree, "HEAD")
 
 

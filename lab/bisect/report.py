@@ -16,10 +16,10 @@ def write(bench: Bench, answer: Answer | None) -> None:
     rounds = bench.journal.rounds()
     culprit = ""
     if answer and answer.culprit:
-        ours = bench.order.prebuilt  # a commit that was made for a kernel: its name says it all
-        show = bench.named if ours else bench.repo.summary
+        ours = bench.order.prebuilt  # a commit made for a kernel: only its name says anything
+        show = bench.describe if ours else bench.repo.summary
         culprit = show(answer.culprit)
-    named = [bench.named(commit) for commit in answer.among] if answer else []
+    named = [bench.describe(commit) for commit in answer.among] if answer else []
     text = summary(bench.order, bench.steps, rounds, answer, culprit, named)
     bench.journal.folder.write_text("summary.md", text)
     cases = junit_cases(bench.order, bench.steps, rounds, answer)
@@ -32,7 +32,7 @@ def sure(chance: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """Seconds or minutes, as one says them."""
+    """Seconds or minutes, for people."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
@@ -40,7 +40,7 @@ def headline(order: Order, answer: Answer | None) -> str:
     """The outcome in one sentence."""
     what = "fixed it" if order.question.find_fix else "brought it in"
     if answer is None:
-        return "under way, or cut off"
+        return "under way, or interrupted"
     culprit = answer.name or answer.culprit
     if answer.status == "confirmed":
         return f"{culprit} {what}: confirmed"
@@ -84,7 +84,7 @@ def summary(
     if rounds:
         lines += ["", "## Confirmation", "", *_rounds(rounds)]
     if not order.prebuilt:
-        lines += ["", "`git bisect replay bisect.log` in the tree brings git to the same place."]
+        lines += ["", "`git bisect replay bisect.log` in the tree brings git to the same state."]
     lines += ["", "Again:", "", f"    {order.repeat}", ""]
     return "\n".join(lines)
 

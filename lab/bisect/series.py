@@ -1,7 +1,7 @@
 """A folder of prebuilt kernels, ordered by version, as a history that git can bisect.
 
 Each kernel becomes a commit of a repository in the run's folder; its one file names the image
-and its hash. So choice, skips, log and resuming are git's here too, and nothing is built.
+and its hash. So git chooses, skips, logs and resumes here too, and nothing is built.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def version_key(text: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def is_series(folder: Path) -> bool:
-    """A folder that is no repository and holds kernels."""
+    """Whether a folder is not a repository and holds kernels."""
     if not folder.is_dir() or (folder / ".git").exists() or (folder / "HEAD").is_file():
         return False
     return any(_looks_like_kernel(path) for path in folder.iterdir())
@@ -81,19 +81,19 @@ def _looks_like_kernel(path: Path) -> bool:
 
 
 def index_of(series: Sequence[Entry], wanted: str) -> int:
-    """Which kernel is meant, by file name or by a version that only one has."""
+    """The index of a kernel, given by file name or by a version that only one has."""
     named = [i for i, entry in enumerate(series) if wanted == entry.name]
     versions = [i for i, entry in enumerate(series) if wanted == entry.version]
     found = named or versions
     if len(found) == 1:
         return found[0]
     names = ", ".join(f"{entry.name} ({entry.version})" for entry in series)
-    what = "is several" if found else "is none"
-    raise UserError(f"{wanted!r} {what} of the kernels: name a file or a version of {names}")
+    what = "several kernels match" if found else "no kernel matches"
+    raise UserError(f"{what} {wanted!r}: name a file, or a version that only one has, of {names}")
 
 
-def ends(series: Sequence[Entry], good: str, bad: str, find_fix: bool) -> tuple[int, int]:
-    """Where the good and the bad end are; UserError when they lie the other way round."""
+def find_ends(series: Sequence[Entry], good: str, bad: str, find_fix: bool) -> tuple[int, int]:
+    """The indices of the good and the bad end; UserError when their order is wrong."""
     at_good, at_bad = index_of(series, good), index_of(series, bad)
     if at_good == at_bad:
         raise UserError("--good and --bad are the same kernel: there is nothing between them")
@@ -117,7 +117,7 @@ def history(series: Sequence[Entry], into: Path) -> tuple[BisectRepo, list[str]]
 
 
 class SeriesKernels:
-    """Hands out the images; none is ever built."""
+    """Hands out the images; nothing is built."""
 
     reverts = False
 

@@ -1,10 +1,10 @@
-"""One session of a bisect: kernels booted beside the run's control, and what that says.
+"""One session of a bisect: kernels booted beside the bisect's control, and their verdicts.
 
-The control of every session is the bad end's kernel, of which it was proved at first that it
-corrupts: same age, same configuration, so its rate is what a clean kernel is measured by. The
-boots that it had so far are brought along into each session (hard links, their nonces tell), and
-one more is booted there: it must corrupt on that day and that host too, or the session counts for
-nothing. So the rate, and how boots differ, are known better with every session.
+The control of every session is the bad end's kernel, which was first proved to corrupt. It has the
+age and configuration of the others, so a clean kernel is measured by its rate. Its boots so far
+are hard-linked into each session (their nonces show it), and it is booted there once more: it must
+corrupt on that day and that host too, or the session does not count. So its rate, and how boots
+differ, are known better with every session.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from lab.evidence.run import RunFolder
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
-# How often a session is extended whose silence is not sure enough, and by how much each time.
+# How often a session is extended whose clean cells are not sure enough, and by how many boots.
 _EXTENSIONS = 3
 _MORE_CONTROL = 4
-# What runs cells into a folder: lab.session.experiment, or a script in the tests.
+# What runs cells into a folder: lab.run.experiment, or a script in the tests.
 Experiment = Callable[[LabConfig, list[Cell], RunFolder], list[CellVerdict]]
 
 
 class ControlError(LabError):
-    """The control did not corrupt in a session: what the session saw proves nothing."""
+    """The control did not corrupt in a session: the session proves nothing."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,16 @@ class Sessions:
     experiment: Experiment
     controls: tuple[str, ...] = field(default=())  # lab.yaml's own control cells, for the ends
 
-    def ends(
+    def boot_ends(
         self, bad: tuple[str, Path], good: tuple[str, Path], folder: RunFolder
     ) -> tuple[CellVerdict, CellVerdict, list[CellVerdict]]:
-        """Both ends, with the bad one and lab.yaml's own control: bad, good, the controls."""
+        """Both ends beside lab.yaml's own control: the bad end, the good one, the controls."""
         config = self._config({bad[0]: bad[1], good[0]: good[1]}, bad[0], self.controls)
         found = self._until_sure(config, folder)
         own = [found[name] for name in self.controls if name in found]
         return found[self.kind.cell(bad[0])], found[self.kind.cell(good[0])], own
 
-    def beside(
+    def boot_beside(
         self, kernels: dict[str, Path], control: Control, folder: RunFolder
     ) -> dict[str, CellVerdict]:
         """Kernels by label, beside the control. LabError when the lab or the control failed."""
@@ -109,10 +109,10 @@ class Sessions:
         return found
 
     def _until_sure(self, config: LabConfig, folder: RunFolder) -> dict[str, CellVerdict]:
-        """Cells by id. What showed nothing but is not sure enough of it gets more boots.
+        """Cells by id. A cell that is clean, but not surely enough, gets more boots.
 
-        So does the control then: how sure silence is hangs as much on how well its rate, and how
-        its boots differ, are known. The boots that are there already count.
+        So does the control then: how sure a clean cell is depends as much on how well the control's
+        rate is known, and how its boots differ. Boots of earlier attempts count.
         """
         for extension in range(_EXTENSIONS + 1):
             wanted = config.confidence
@@ -129,8 +129,8 @@ class Sessions:
                 break
         return {outcome.cell.id: outcome for outcome in outcomes}
 
-    def alone(self, kernel: tuple[str, Path], folder: RunFolder) -> CellVerdict:
-        """One kernel beside lab.yaml's own control, for who has proved no end."""
+    def boot_alone(self, kernel: tuple[str, Path], folder: RunFolder) -> CellVerdict:
+        """One kernel beside lab.yaml's own control, where no end was proved."""
         config = self._config({kernel[0]: kernel[1]}, None, self.controls)
         found = self._until_sure(config, folder)
         outcome = found.pop(self.kind.cell(kernel[0]))
@@ -151,11 +151,11 @@ class Sessions:
                 raise LabError(f"{found[label].cell.id}: {found[label].reason}")
         others = [found[label] for label in kernels]
         if control.label not in kernels and all(o.verdict is Verdict.CORRUPTS for o in others):
-            return  # a corruption speaks for itself; only silence needs the control
+            return  # only a clean cell needs the control, a corruption does not
         if not any(trial.verdict is Verdict.CORRUPTS for trial in fresh):
             raise ControlError(
-                f"the control {own.cell.id} did not corrupt in this session, so that silence "
-                "proves nothing in it"
+                f"the control {own.cell.id} did not corrupt in this session, so clean "
+                "cells prove nothing in it"
             )
 
     def _config(
@@ -195,7 +195,7 @@ def _unsure(outcome: CellVerdict) -> bool:
 
 
 def _bring(boots: Path, folder: RunFolder, cell: str) -> None:
-    """The control's proving boots into a session's folder, once, all or none."""
+    """Link the control's boots into a session's folder, once, all or none."""
     into = folder.path / "cells" / cell
     if into.exists():
         return

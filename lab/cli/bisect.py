@@ -39,7 +39,7 @@ def bisect(
     compiler: CompilerOption = "gcc",
     config: ConfigOption = DEFAULT,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with a bisect that was cut off, by its folder.")
+        Path | None, typer.Option(help="Resume an interrupted bisect, by its folder.")
     ] = None,
     keep_host: KeepHostOption = False,
     results: ResultsOption = None,
@@ -85,7 +85,7 @@ def bisect_step(
 
     Exits 0 good (old), 1 bad (new), 125 skip, 129 abort.
 
-    With --find-fix 0 is broken (old) and 1 is fixed (new). Whatever else goes wrong aborts.
+    With --find-fix 0 is broken (old) and 1 is fixed (new). Any other failure aborts.
     """
     from lab.bisect import command as bisectsession
     from lab.config.load import load
@@ -98,7 +98,7 @@ def bisect_step(
 
 
 def exit_code(words: list[str], code: int) -> int:
-    """What the shell gets: for bisect-step no fault of ours may look like a mark to git."""
+    """The code for the shell: of bisect-step, no fault of the lab may look like a mark to git."""
     if STEP in words[:1] and code not in (0, 1, GIT_SKIP):
         return GIT_ABORT
     return code

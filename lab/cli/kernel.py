@@ -23,7 +23,7 @@ def add(app: typer.Typer) -> None:
 def build(
     tree: Annotated[str, typer.Argument(help="A Linux tree: a folder or a git URL.")],
     rev: Annotated[
-        str | None, typer.Option(help="A git revision; without it, the folder as it lies there.")
+        str | None, typer.Option(help="A git revision; by default the folder as it is.")
     ] = None,
     patch: Annotated[
         list[Path] | None, typer.Option(help="Applied in the order given.", exists=True)

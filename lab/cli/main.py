@@ -69,7 +69,7 @@ for command in (init, doctor, schema):
 
 
 def _crash(error: Exception) -> str:
-    """Keep the traceback where it can be reported from; what went wrong, and where that is."""
+    """Write the traceback to a file that can be reported; the message with its path."""
     import traceback
 
     from lab.system.cache import cache_dir
@@ -81,7 +81,7 @@ def _crash(error: Exception) -> str:
 
 
 def main() -> NoReturn:
-    """Entry point: no traceback reaches a user, no fault of ours looks like a mark to git."""
+    """Entry point: no traceback reaches a user, no fault of the lab looks like a mark to git."""
     sys.exit(cli_bisect.exit_code(sys.argv[1:], _main()))
 
 
@@ -99,7 +99,7 @@ def _main() -> int:
     except KeyboardInterrupt:
         typer.echo("lab: interrupted", err=True)
         return Exit.INTERRUPTED
-    except Exception as error:  # a fault of ours: its details are for us, not for the terminal
+    except Exception as error:  # a fault of the lab: details go into a file, not to the terminal
         typer.echo(f"lab: internal error, {type(error).__name__}: {_crash(error)}", err=True)
         return Exit.LAB_ERROR
     return Exit.OK

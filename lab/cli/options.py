@@ -1,4 +1,4 @@
-"""What several commands share: their options, and what is made of them."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ RunArgument = Annotated[Path, typer.Argument(help="A run's folder.")]
 
 
 def repeat() -> str:
-    """The command that was typed, as one types it again."""
+    """The command line, quoted so that it can be typed again."""
     return shlex.join(["lab", *sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""`lab capsule`, `lab replay` and `lab trace`: failures that can be handed to somebody else."""
+"""`lab capsule`, `lab replay` and `lab trace`: failures that can be given to somebody else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lab run` and what looks at cells and runs: plan, prepare, verify, figures, show, list."""
+"""`lab run`, and the commands on cells and runs: plan, prepare, verify, figures, show, list."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(
     trials: Annotated[int | None, typer.Option(min=1, help="Fresh boots per cell.")] = None,
     seconds: Annotated[int | None, typer.Option(min=1, help="Stress, guest seconds.")] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with a run that was cut off, by its folder.")
+        Path | None, typer.Option(help="Resume an interrupted run, by its folder.")
     ] = None,
     keep_host: KeepHostOption = False,
     deterministic: Annotated[
@@ -125,11 +125,9 @@ def figures(folder: RunArgument) -> None:
 
 def show(
     folder: RunArgument,
-    cell: Annotated[
-        str | None, typer.Argument(help="One of its cells, for the whole story.")
-    ] = None,
+    cell: Annotated[str | None, typer.Argument(help="One of its cells, for all about it.")] = None,
 ) -> None:
-    """Print a run's table again, or one cell's story."""
+    """Print a run's table again, or all about one cell."""
     from lab.run import show as module
 
     if cell is None:
@@ -151,7 +149,7 @@ def list_(config: ConfigOption = DEFAULT, results: ResultsOption = None) -> None
 def _load(
     config: Path, plan: str | None = None, kernels: list[str] | None = None
 ) -> tuple[Path, LabConfig]:
-    """The file that is meant, and what it says with the kernels that were given."""
+    """The configuration file, and its content with the kernels from the command line."""
     from lab.config.load import load
 
     if plan is not None:

@@ -24,7 +24,7 @@ def search(
     seconds: Annotated[int, typer.Option(min=1, help="Guest seconds of each boot.")] = 6,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of candidates.")] = 1,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with one that was cut off, by its folder.")
+        Path | None, typer.Option(help="Resume an interrupted one, by its folder.")
     ] = None,
     results: ResultsOption = None,
 ) -> None:
@@ -33,7 +33,7 @@ def search(
     Those with the highest rate of corruption on a kernel.
 
     Exits 0 with settings that are better than those in use, or with these where none is;
-    3 when nothing corrupted, so that nothing was learnt.
+    3 when nothing corrupted, so the search shows nothing.
     """
     from lab.config.load import load
     from lab.errors import UserError

@@ -20,7 +20,7 @@ def validate(
         str | None, typer.Option(help="A kernel source tree: a folder or a git URL.")
     ] = None,
     rev: Annotated[
-        str | None, typer.Option(help="Its revision, by git; as the tree lies by default.")
+        str | None, typer.Option(help="Its git revision; by default the tree as it is.")
     ] = None,
     patch: Annotated[
         Path | None, typer.Option(help="A diff, series, mbox, or mail with a diff in its text.")
@@ -49,7 +49,7 @@ def validate(
     patched: Annotated[Path | None, typer.Option(help="... and the kernel with it.")] = None,
     config: ConfigOption = DEFAULT,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with one that was cut off, by its folder.")
+        Path | None, typer.Option(help="Resume an interrupted one, by its folder.")
     ] = None,
     results: ResultsOption = None,
 ) -> None:

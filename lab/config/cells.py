@@ -27,7 +27,9 @@ class Cell:
     settings: Settings = field(default_factory=dict)
     expect: Expectation | None = None
     xen: str = ""  # a name from xens; the one under xen otherwise
-    added_as_control: bool = False  # not selected: here so that the selected ones prove something
+    added_as_control: bool = (
+        False  # not selected: it is here so that the selected ones prove something
+    )
 
     @property
     def nested(self) -> bool:
@@ -90,7 +92,7 @@ def _controls_for(chosen: list[Cell], plan: list[Cell]) -> list[Cell]:
 def control_of(cell: Cell, plan: Iterable[Cell]) -> Cell | None:
     """The control that a cell is measured by; None for a control itself, or without any.
 
-    One of its own guest kind where there is one, else the cheapest: which needs no Xen host.
+    One of its own guest kind if there is one, else the cheapest, which needs no Xen host.
     """
     controls = [control for control in plan if control.is_control]
     if cell.is_control or not controls:
@@ -120,7 +122,9 @@ def _cell(config: LabConfig, wanted: str) -> Cell:
         settings |= change.settings
         xen = change.xen or ""
     if xen and guest == "native":
-        raise UserError(f"cell {wanted!r}: a native cell has no Xen, so none by the name {xen!r}")
+        raise UserError(
+            f"cell {wanted!r}: a native cell has no Xen, so it cannot have {xen!r}; use dom0"
+        )
     if xen and config.host.kind == "real" and guest != "dom0":
         raise UserError(f"cell {wanted!r}: the lab does not change the Xen of a real host")
     expect = _expectation(config, wanted)
@@ -150,9 +154,9 @@ def _matches(cell: str, globs: list[str]) -> bool:
 
 
 def _every_glob_matches(globs: list[str], plan: list[Cell], where: str) -> None:
-    """A name that fits nothing is a typing mistake: it must not silently test less."""
+    """A name that matches nothing is a typing mistake: it must not silently test less."""
     for glob in globs:
         if not any(fnmatchcase(cell.id, glob) for cell in plan):
             ids = ", ".join(cell.id for cell in plan[:6])
             more = ", ..." if len(plan) > 6 else ""
-            raise UserError(f"{where}: {glob!r} fits no cell (there are {ids}{more})")
+            raise UserError(f"{where}: {glob!r} matches no cell (there are {ids}{more})")

@@ -21,9 +21,9 @@ class ClaimConfig(BaseModel):
     cells: list[str] = Field(min_length=1, description="The cells that try it, by id or glob.")
     show: Showing = Field(
         description="What every one of them has to show; fewer, more, alike: hit "
-        "windows beside those of 'than'."
+        "windows compared with those of 'than'."
     )
-    than: str | None = Field(None, description="The cell that rates are held against, by id.")
+    than: str | None = Field(None, description="The cell that rates are compared with, by id.")
     tally: str | None = Field(
         None,
         description="corrupts, only by these checks: a field of the end record that reads "
@@ -39,7 +39,7 @@ class ClaimConfig(BaseModel):
 
 
 def measured_by(claims: Mapping[str, ClaimConfig], cell: str) -> bool:
-    """Whether a claim counts what the cell's boots saw: the first corruption is not enough."""
+    """Whether a claim counts hits of the cell's boots, so the first corruption is not enough."""
     compared = [claim for claim in claims.values() if claim.than or claim.tally]
     return any(
         cell == claim.than or any(fnmatchcase(cell, glob) for glob in claim.cells)

@@ -1,6 +1,6 @@
 """Deterministic boots as configuration: which cells can be booted so, and by what settings.
 
-How QEMU makes a boot deterministic is ``lab.qemu.icount``'s.
+``lab.qemu.icount`` has the QEMU side.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SETTINGS: dict[str, int | str] = {"aim": 0, "openers": 3, "files": "mmx"}
 
 
 def configure(config: LabConfig, shift: int = SHIFT) -> LabConfig:
-    """The configuration for deterministic boots; what the user set in it stays."""
+    """The configuration for deterministic boots; the user's own settings stay."""
     host = config.host.model_copy(update={"accelerator": "tcg"})
     stress = config.stress.model_copy(update={"settings": _SETTINGS | config.stress.settings})
     return config.model_copy(update={"host": host, "stress": stress, "icount": shift})

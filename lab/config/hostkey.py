@@ -48,7 +48,7 @@ def _find_damage(kind: str, raw: bytes) -> str:
     while raw:
         size = int.from_bytes(raw[:_LENGTH])
         if len(raw) < _LENGTH + size:
-            return "is cut off"
+            return "is truncated"
         parts.append(raw[_LENGTH : _LENGTH + size])
         raw = raw[_LENGTH + size :]
     if not parts or parts[0] != kind.encode():

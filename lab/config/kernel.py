@@ -13,7 +13,7 @@ from lab.config.model import Args, Model, check_args
 from lab.errors import UserError
 
 SOURCES = ("image", "package", "deb", "control", "tree", "supplied")
-# What only a tree may have, and what it is where nothing is said.
+# Keys that only a tree may have, and their defaults.
 _OF_A_TREE: dict[str, object] = {
     "rev": None, "patches": [], "fragments": [], "make": {}, "compiler": None,
 }  # fmt: skip
@@ -36,9 +36,9 @@ class KernelConfig(Model):
         None, description="A Linux source tree to build: a folder or a git URL."
     )
     supplied: str | None = Field(
-        None, description="What the user shall give by --kernel NAME=BZIMAGE, in words."
+        None, description="What the user has to supply by --kernel NAME=BZIMAGE, in words."
     )
-    rev: str | None = Field(None, description="tree: a git revision; without it, as it lies there.")
+    rev: str | None = Field(None, description="tree: a git revision; by default the tree as it is.")
     patches: list[Path] = Field(
         default_factory=list,
         description="tree: diffs, series, mboxes, mails, applied in this order.",
@@ -53,9 +53,9 @@ class KernelConfig(Model):
     carries: str | None = Field(
         None,
         max_length=200,
-        description="Another fix that this kernel is known to carry, in words: its silence then "
-        "says nothing about what is tried here, and its clean cells are VACUOUS. "
-        "Empty: none, or the very one that is tried.",
+        description="Another fix that this kernel is known to carry, in words: a clean cell then "
+        "says nothing about the fix under test and is VACUOUS. "
+        "Empty: none, or the fix under test itself.",
     )
     args: Args = ""
 
@@ -103,7 +103,7 @@ class KernelConfig(Model):
 
 
 def supply(kernels: Mapping[str, KernelConfig], words: Sequence[str]) -> dict[str, KernelConfig]:
-    """The kernels with NAME=BZIMAGE words put in; UserError where name or file is not there."""
+    """The kernels with those of NAME=BZIMAGE words; UserError for an unknown name or file."""
     made = dict(kernels)
     for word in words:
         name, _, path = word.partition("=")

@@ -6,5 +6,5 @@ from typing import Literal
 
 GuestKind = Literal["native", "dom0", "pv", "pvh", "hvm"]
 GUEST_KINDS: tuple[GuestKind, ...] = ("native", "dom0", "pv", "pvh", "hvm")
-# any: whatever comes out is a measurement, not a mistake; only a crash or our fault is.
+# any: every verdict is a measurement and passes, except a crash or a fault of the lab.
 Expectation = Literal["corrupts", "clean", "vacuous", "any"]

@@ -1,4 +1,4 @@
-"""The whole of lab.yaml: its parts together, and what holds between them."""
+"""The whole of lab.yaml: its parts, and the checks between them."""
 
 from __future__ import annotations
 
@@ -82,12 +82,13 @@ class LabConfig(Model):
         default_factory=dict, description="What cells should show, by id or glob."
     )
     claims: dict[str, ClaimConfig] = Field(
-        default_factory=dict, description="Sentences that the cells try; claims.txt tells."
+        default_factory=dict,
+        description="Sentences that the cells test; claims.txt has the outcome.",
     )
     results: Path | None = Field(
         None,
-        description="Where the runs' folders are made, from this file on; null: results/ in the "
-        "current folder. --results and $LAB_RESULTS have precedence.",
+        description="Where the runs' folders are made, relative to this file; null: results/ in "
+        "the current folder. --results and $LAB_RESULTS have precedence.",
     )
 
     @model_validator(mode="after")

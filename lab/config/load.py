@@ -25,7 +25,7 @@ from lab.system.project import data
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A duplicate key is an error, not the last one winning."""
+    """A duplicate key is an error; YAML would take the last one."""
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -60,7 +60,7 @@ def load(path: Path) -> LabConfig:
             f"{path}: cannot be read ({error.strerror}); `lab init` writes one, --config names one"
         ) from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is not UTF-8 text; a YAML file is wanted") from None
+        raise UserError(f"{path}: is not UTF-8 text; it should be a YAML file") from None
     return parse(text, path)
 
 
@@ -69,7 +69,7 @@ def plan_file(name: str) -> Path:
     path = data("plans", f"{name}.yaml")
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
-        raise UserError(f"--plan {name}: there is no such plan (there are {there})")
+        raise UserError(f"--plan {name}: there is no such plan; there are {there}")
     return path
 
 

@@ -28,7 +28,7 @@ def check_args(value: str) -> str:
 
 
 def unknown(key: str, known: tuple[str, ...]) -> str:
-    """What to say about a key that is not known, with the nearest known one."""
+    """The message for an unknown key, with the nearest known one."""
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
     return f"unknown key {key!r}; {hint}"

@@ -73,7 +73,7 @@ class StressConfig(Model):
     stop: Literal["auto", "first", "never"] = Field(
         "auto",
         description="A boot's end by corruption: the first, never (and all trials are booted), or "
-        "auto: the first, but a control goes on to its control_hits and a clean cell to its end.",
+        "auto: the first, but a control runs to its control_hits and a clean cell to its end.",
     )
     min_windows: int = Field(
         100, ge=1, le=MOST, description="Fewer windows than this prove nothing."
@@ -87,7 +87,7 @@ class StressConfig(Model):
     search: bool = Field(
         False,
         description="Before a run, search the settings that corrupt soonest on its control's "
-        "kernel (`lab search`), once for each kernel; what `settings` says has precedence.",
+        "kernel (`lab search`), once for each kernel; `settings` has precedence.",
     )
 
     _settings = field_validator("settings")(check_settings)

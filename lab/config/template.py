@@ -10,13 +10,13 @@ from lab.system.files import write_atomic
 from lab.system.project import data
 
 NAME = "lab.yaml"
-SCHEMA = "lab.schema.json"  # by this name the first line of lab.yaml has it for editors
+SCHEMA = "lab.schema.json"  # the name in the first line of lab.yaml, for editors
 
 
 def write_template(folder: Path, force: bool) -> None:
-    """lab.yaml, and its schema for editors; a UserError where one is already, unless ``force``."""
+    """Write lab.yaml and its schema for editors; UserError if it exists, unless ``force``."""
     if (folder / NAME).exists() and not force:
-        raise UserError(f"{folder / NAME}: is there already; `lab init --force` writes it anew")
+        raise UserError(f"{folder / NAME}: exists already; `lab init --force` overwrites it")
     try:
         write_atomic(folder / SCHEMA, schema_text())
         write_atomic(folder / NAME, template_text())
@@ -25,7 +25,7 @@ def write_template(folder: Path, force: bool) -> None:
 
 
 def template_text() -> str:
-    """lab.yaml with every key explained, and what it names where it is for any folder."""
+    """lab.yaml with every key explained; files of the project are named by absolute paths."""
     head, _, rest = data(NAME).read_text().partition("\n\n")
     head += "\n# Pages such as docs/stress.md and repro/README.md are in the lab's own repository."
     # An example names a patch to Xen.

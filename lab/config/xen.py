@@ -25,7 +25,9 @@ class XenConfig(Model):
     )
     source: str | None = Field(None, description="A Debian source package (xen), built here.")
     tree: Path | None = Field(None, description="A Xen source tree, built here.")
-    rev: str | None = Field(None, description="A revision of the tree; as it lies by default.")
+    rev: str | None = Field(
+        None, description="A revision of the tree; by default the tree as it is."
+    )
     patches: list[Path] = Field(
         default_factory=list,
         description="Patches on the source or tree: diffs, series, mboxes, mails.",

@@ -1,6 +1,6 @@
 """The stress program's records, picked out of a console that the kernel writes to as well.
 
-A record is ``@mmx SEQ TYPE key=value ... #CRC32`` (repro/README.md). It may stand anywhere in
+A record is ``@mmx SEQ TYPE key=value ... #CRC32`` (repro/README.md). It may be anywhere in
 a line; a kernel message in its middle breaks its CRC, and then its number is missing.
 """
 
@@ -44,7 +44,7 @@ class Transcript:
     """All records of one console, in order of their numbers, and what is known to be lost."""
 
     records: list[Record] = field(default_factory=list)
-    damaged: int = 0  # marks without a record that holds
+    damaged: int = 0  # marks without a valid record
     missing: list[int] = field(default_factory=list)  # numbers below the highest not seen
 
     def of(self, type_: str) -> list[Record]:
@@ -67,7 +67,7 @@ def parse(console: bytes) -> Transcript:
         found.setdefault(seq, Record(seq, match.group("type").decode(), _fields(match)))
     records = [found[seq] for seq in sorted(found)]
     highest = records[-1].seq if records else -1
-    # A hostile number must not make us list a billion gaps.
+    # A hostile number must not give a list of a billion gaps.
     missing = [n for n in range(min(highest, 100_000)) if n not in found]
     return Transcript(records, console.count(MARK) - whole, missing)
 

@@ -1,4 +1,4 @@
-"""Console output is untrusted: what of it may reach a terminal, a page or a report."""
+"""Console output is untrusted: the part of it that may reach a terminal, a page or a report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEATHS = (
     re.compile(r"domain_crash.*"),
 )
 
-# dom0 outlives an Oops of one of its programs: only what nothing comes after ends a host.
+# dom0 survives an Oops of one of its programs: only these end a host.
 _ENDS_OF_HOSTS = ("Panic on CPU", "Kernel panic - not syncing", "Hardware Dom0 crashed")
 
 
@@ -62,7 +62,7 @@ def _with_its_reason(said: str, after: list[str]) -> str:
 
 
 def end_of_host(raw: bytes) -> str | None:
-    """The line in which Xen or dom0 says that the whole machine is at its end, safe to show."""
+    """The line in which Xen or dom0 says that the whole machine is down, safe to show."""
     for line in clean(raw).splitlines():
         if any(words in line for words in _ENDS_OF_HOSTS):
             return line.strip()[:200]

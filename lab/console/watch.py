@@ -15,7 +15,7 @@ from lab.system.deadline import Deadline
 _STARTED = re.compile(rb"@mmx 0 start ")
 # A kernel that died prints its trace for a moment; then it reboots, which ends the machine.
 DEATH_GRACE = 5.0
-# The program speaks once a second; TCG on a busy machine may stretch that, not to this.
+# The program writes a record each second; TCG on a busy machine is slower, but not this slow.
 SILENCE = 90.0
 
 
@@ -65,7 +65,7 @@ def glance(console: bytes) -> Glance:
 class Watch:
     """One boot's console, from power-on to the end; the same for a machine and for a guest.
 
-    ``seen`` gets a look at every growth; ``stop`` is set by a person who has had enough.
+    ``seen`` gets a look at every growth; ``stop`` is set by Ctrl-C.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Watch:
         self.booted: float | None = None  # wall seconds to the program's first record
 
     def grew(self, console: bytes) -> bool:
-        """The whole console after it has grown; true when the program has said its last word."""
+        """The whole console after it has grown; true when the program's last record is there."""
         self._grew = self._clock()
         look = glance(console)
         self._seen(look)
@@ -95,7 +95,7 @@ class Watch:
         return look.finished
 
     def find_reason_to_stop(self) -> str | None:
-        """Why to stop waiting (the word of an ``Ending``); None to go on."""
+        """Why to stop waiting (the word of an ``Ending``); None to continue."""
         if self._stop.is_set():
             return "interrupted"
         now = self._clock()

@@ -10,12 +10,12 @@ from lab.errors import UserError
 
 
 def dump(content: dict[str, Any]) -> str:
-    """As every JSON file of a run is written."""
+    """The text of a JSON file of a run."""
     return json.dumps(content, indent=1, sort_keys=False, default=str) + "\n"
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A JSON object of a run's folder; UserError when it cannot be read as one."""
+    """A JSON object from a run's folder; UserError when it is not one."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -14,7 +14,7 @@ from lab.system.machine import cores, memory_mib, processor
 
 
 def make_manifest(supplies: dict[str, Any], repeat: str) -> dict[str, Any]:
-    """``supplies``: versions and hashes of what is booted; ``repeat``: the command again."""
+    """``supplies``: versions and hashes of what is booted; ``repeat``: the command line."""
     return {
         "format": FORMAT,
         "lab": __version__,
@@ -35,7 +35,7 @@ def make_manifest(supplies: dict[str, Any], repeat: str) -> dict[str, Any]:
 
 
 def name_system() -> str:
-    """The distribution, as it calls itself."""
+    """The distribution's own name."""
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
     except OSError:

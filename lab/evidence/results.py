@@ -1,4 +1,4 @@
-"""Which folder the runs' folders are made in."""
+"""Where the runs' folders are made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VARIABLE = "LAB_RESULTS"
 
 def find_results(option: Path | None, configured: Path | None) -> Path:
     """The first that is given: ``--results``, ``$LAB_RESULTS``, ``results:`` of lab.yaml; else
-    ``results`` in the current folder. Absolute; it need not be there yet.
+    ``results`` in the current folder. Absolute; it may not exist yet.
     """
     variable = os.environ.get(VARIABLE)
     named = option or (Path(variable) if variable else configured)
@@ -20,7 +20,7 @@ def find_results(option: Path | None, configured: Path | None) -> Path:
 
 
 def place_results(option: Path | None, configured: Path | None) -> Path:
-    """The same for a new run: a UserError where no folder can be made, before anything is built."""
+    """The same for a new run; UserError if no folder can be made, before anything is built."""
     root = find_results(option, configured)
     there = next(path for path in (root, *root.parents) if path.exists())
     if not there.is_dir():

@@ -26,7 +26,7 @@ def _hash() -> str:
 
 
 def find_rules(lab: Path = _LAB) -> list[Path]:
-    """The modules of ``lab/verdict`` and all that they import of the lab, sorted."""
+    """The modules of ``lab/verdict`` and all of the lab that they import, sorted."""
     found: set[Path] = set()
     waiting = sorted((lab / _ROOTS).glob("*.py"))
     while waiting:
@@ -38,7 +38,7 @@ def find_rules(lab: Path = _LAB) -> list[Path]:
 
 
 def _imports(path: Path, lab: Path) -> Iterator[Path]:
-    """The lab's modules that a module names, also inside functions."""
+    """The lab's modules that a module imports, also inside functions."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]

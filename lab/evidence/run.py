@@ -18,7 +18,7 @@ from lab.evidence.trial import TrialFolder
 from lab.system.files import sha256, write_atomic
 
 FORMAT = 1
-# Rewritten while a run goes on, or after it by `lab verify`: not hashed.
+# Rewritten during a run, or after it by `lab verify`: not hashed.
 _CHANGING = {
     "hashes.json", "junit.xml", "summary.md", "summary.json", "manifest.json", "claims.txt",
 }  # fmt: skip
@@ -32,7 +32,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, root: Path) -> RunFolder:
-        """A new folder in ``root``, named after the time (UTC), sortable, and latest to it."""
+        """A new folder in ``root``, named after the time (UTC), and the link ``latest`` to it."""
         name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
         folder = root / name
         latest, fresh = root / "latest", root / f".latest-{name}"
@@ -93,7 +93,7 @@ class RunFolder:
         return load(self.path / name)
 
     def summary(self) -> list[dict[str, Any]]:
-        """The cells' outcomes as they were written last; empty when the run never came to it."""
+        """The cells' outcomes as they were written last; empty when none were written yet."""
         if not (self.path / "summary.json").is_file():
             return []
         cells: list[dict[str, Any]] = load(self.path / "summary.json")["cells"]
@@ -105,16 +105,16 @@ class RunFolder:
         return cells
 
     def time(self, what: str, seconds: float) -> None:
-        """Add how long something took that a run does once (timings.json)."""
+        """Record how long a step took that a run does once (timings.json)."""
         self.write("timings.json", {**self.timings(), what: round(seconds, 2)})
 
     def timings(self) -> dict[str, float]:
-        """Seconds of what a run does once: gathering, the host's boot, all cells."""
+        """Seconds of the steps that a run does once: gathering, the host's boot, all cells."""
         path = self.path / "timings.json"
         return load(path) if path.is_file() else {}
 
     def seal(self) -> None:
-        """Write the hash of every file that will not change any more."""
+        """Write the hash of every file that will not change again."""
         self.write("hashes.json", self.hashes())
 
     def hashes(self) -> dict[str, Any]:
@@ -126,10 +126,10 @@ class RunFolder:
         }
 
     def find_changes(self) -> list[str]:
-        """What differs from hashes.json: changed, missing and added files, each said so."""
+        """What differs from hashes.json: changed, missing and added files."""
         path = self.path / "hashes.json"
         if not path.is_file():
-            return ["hashes.json is missing: the run was cut off before it was sealed"]
+            return ["hashes.json is missing: the run was interrupted before it was sealed"]
         then, now = load(path), self.hashes()
         problems = [f"{name}: missing" for name in then if name not in now]
         problems += [f"{name}: added" for name in now if name not in then]

@@ -30,8 +30,8 @@ class TrialFolder:
         return self.path / "console.log"
 
     def open(self, facts: TrialFacts, command: dict[str, Any]) -> None:
-        """Before the boot: what will be tried, exactly."""
-        # Whole or absent: a trial's folder without its facts could not be read again.
+        """Before the boot: write exactly what will be tried."""
+        # Atomic: a trial's folder without its facts could not be read again.
         scratch = self.path.with_name(f".{self.path.name}.opening")
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
@@ -59,12 +59,12 @@ class TrialFolder:
         return Ending(**load(path)) if path.is_file() else None
 
     def verdict(self) -> dict[str, Any] | None:
-        """The stored verdict as JSON; None when the trial was cut off before it."""
+        """The stored verdict as JSON; None when the trial was interrupted before it."""
         path = self.path / "verdict.json"
         return load(path) if path.is_file() else None
 
     def discard(self) -> None:
-        """Remove what a killed controller left of a boot, to boot it again."""
+        """Remove what a killed controller left of a boot, so that it can be repeated."""
         shutil.rmtree(self.path)
 
     def _write(self, name: str, content: dict[str, Any]) -> None:

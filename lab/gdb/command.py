@@ -1,4 +1,4 @@
-"""`lab replay --gdb`: a capsule's boot stopped before its corruption, in the hands of gdb."""
+"""`lab replay --gdb`: a capsule's boot, stopped before its corruption, in gdb."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lab.trace.recording import REWINDABLE, SOCKET, Recording, attached, started
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asked for."""
+    """The arguments, checked."""
 
     stop: str
     vmlinux: Path | None
@@ -36,7 +36,7 @@ class Wanted:
 def check_wanted(
     stop: str | None, vmlinux: Path | None, xen_syms: Path | None, commands: Sequence[str]
 ) -> Wanted:
-    """What the user asked for, checked; UserError for an unknown ``stop``."""
+    """Check the arguments; UserError for an unknown ``stop``."""
     stop = stop or scene.STOPS[0]
     if stop not in scene.STOPS:
         raise UserError(f"--stop {stop!r}: should be one of {', '.join(scene.STOPS)}")
@@ -44,7 +44,7 @@ def check_wanted(
 
 
 def debug(path: Path, wanted: Wanted) -> int:
-    """Record, find, stop, hand over; then 0 or 8 by what the console came to, as `lab replay`."""
+    """Record, find the place, stop there, run gdb; then 0 or 8 by the console, as `lab replay`."""
     gdb = program.find()
     terminal = Terminal()
     with opened(locate(path)) as capsule, open_scratch("gdb", SOCKET) as scratch:
@@ -55,7 +55,7 @@ def debug(path: Path, wanted: Wanted) -> int:
             place = find_place(capsule, recording, elfs, wanted.stop, terminal)
         with started(recording, scratch, bool(recording.options)) as machine:
             with terminal.progress(), attached(machine) as stub:
-                terminal.board.state(ROW, "going there once more")
+                terminal.board.state(ROW, "replaying up to that place")
                 go_to(stub, place, bool(recording.options))
             facts = scratch / "facts.json"
             facts.write_text(json.dumps(_gather_facts(place, elfs)))
@@ -70,7 +70,7 @@ def debug(path: Path, wanted: Wanted) -> int:
 
 
 def judge(expected: bytes, found: bytes) -> tuple[int, list[str]]:
-    """What the console says of the boot under gdb: pure."""
+    """What the console says about the boot under gdb: pure."""
     parting = compare.compare(expected, found)
     if parting is None:
         return Exit.OK, [f"identical: {len(found):,} bytes of console"]
@@ -78,7 +78,7 @@ def judge(expected: bytes, found: bytes) -> tuple[int, list[str]]:
         many = f"{len(found):,} of {len(expected):,} bytes of console"
         return Exit.OK, [f"ended before the boot's end: {many}, identical so far"]
     why = "what the boot prints is printed again after going back over it in gdb"
-    return Exit.REPLAY_DIFFERS, compare.told(parting, [why])
+    return Exit.REPLAY_DIFFERS, compare.describe(parting, [why])
 
 
 def _gather_elfs(capsule: Capsule, wanted: Wanted, scratch: Path) -> Elfs:
@@ -92,7 +92,7 @@ def _gather_elfs(capsule: Capsule, wanted: Wanted, scratch: Path) -> Elfs:
 
 
 def _record(capsule: Capsule, scratch: Path, terminal: Terminal) -> Recording:
-    """With the means to go back, if the boot is the capsule's with them too."""
+    """Record so that gdb can step back, where the boot is then still the capsule's."""
     boot = capsule.boot(str(find_emulator().path))
     for options in (REWINDABLE, ()):
         folder = scratch / f"recording{len(options)}"

@@ -80,7 +80,7 @@ class Mm(gdb.Command):  # type: ignore[misc,unused-ignore]
 
 
 class Who(gdb.Function):  # type: ignore[misc,unused-ignore]
-    """$who(ADDRESS): the task whose task_struct lies there."""
+    """$who(ADDRESS): the task whose task_struct is at ADDRESS."""
 
     def __init__(self) -> None:
         super().__init__("who")

@@ -1,4 +1,4 @@
-"""Where a replayed boot is to stand before gdb gets it, and going there."""
+"""Where a replayed boot is stopped for gdb, and how to get there."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Elfs:
 
     @property
     def all(self) -> list[Path]:
-        """Those that there are, the kernel's first."""
+        """Those that exist, the kernel's first."""
         return [file for file in (self.kernel, self.program, self.xen) if file is not None]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the machine is to stand, and what is said of it."""
+    """Where the machine is stopped, and the lines that describe it."""
 
     at: int  # instructions since power-on
-    back: int  # so far one can go back
+    back: int  # the earliest that gdb can step back to
     lines: list[str]
     tasks: dict[int, str]  # by the address of their task_struct
 
@@ -86,4 +86,4 @@ def go_to(stub: GdbStub, place: Place, rewindable: bool) -> None:
 
 def _run_to(stub: GdbStub, at: int) -> None:
     if not stub.run_to(at) or stub.instructions() != at:
-        raise LabError(f"the replay did not come to its instruction {at:,}")
+        raise LabError(f"the replay did not reach instruction {at:,}")

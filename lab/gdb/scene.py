@@ -1,4 +1,4 @@
-"""What `lab replay --gdb` says before it hands over: the tasks, the moments, how to go on. Pure."""
+"""What `lab replay --gdb` prints before gdb: tasks, moments, useful commands. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Scene:
-    """The corruption as it will be followed. ``moments`` in the order of the boot."""
+    """The corruption, for gdb. ``moments`` in the order of the boot."""
 
     lanes: list[Lane]
     moments: list[Moment]
@@ -67,7 +67,7 @@ def _what(name: str, event: Event, trace: Trace, letters: dict[int, str]) -> str
     if name == "sleep":
         return f"the kernel switches away from {who}, CR0.TS={event.ts}"
     if name == "read":
-        return f"{who} has read mm0: {held} instead of {_wanted(trace, event)}"
+        return f"{who} has read mm0: {held} instead of {_find_own_value(trace, event)}"
     return f"{who} notes the failed check"
 
 
@@ -76,7 +76,7 @@ def _value(value: int) -> str:
     return f"{value:016x}" if who is None else f"{value:016x} ({short(who)})"
 
 
-def _wanted(trace: Trace, check: Event) -> str:
+def _find_own_value(trace: Trace, check: Event) -> str:
     """What the task that checks loaded last."""
     own = [e.wants for e in trace.events if e.kind == "load" and e.task == check.task
            and e.ns <= check.ns]  # fmt: skip
@@ -105,21 +105,27 @@ def _role(who: Owner | None) -> str:
 
 def describe(scene: Scene, stop: Moment, reverse: bool) -> list[str]:
     """The lines before gdb's prompt."""
-    lines = ["", "what will be seen:"]
+    lines = ["", "what to see:"]
     for lane in scene.lanes:
         lines.append(f"  {lane.letter}  {lane.what}, pid {lane.pid}")
     lines.append("  --stop        us  instruction")
     for moment in scene.moments:
         mark = ">" if moment == stop else " "
         lines.append(f"{mark} {moment.name:<6} {moment.us:9.1f}  {moment.at:<13} {moment.what}")
-    return [*lines, "", f"the machine stands at {stop.name!r}; go on with:", *_help(reverse, scene)]
+    return [
+        *lines,
+        "",
+        f"the machine is stopped at {stop.name!r}; useful commands:",
+        *_help(reverse, scene),
+    ]
 
 
 def describe_no_window(why: str, earlier: int) -> list[str]:
     """The lines where the window itself could not be found."""
     return [
         "",
-        f"{why}: the machine stands {earlier:,} instructions before the failed check; go on with:",
+        f"{why}: the machine is stopped {earlier:,} instructions before the failed check.",
+        "useful commands:",
         *_help(False, None),
     ]
 

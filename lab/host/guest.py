@@ -119,7 +119,7 @@ def _watch(output: Stream, kept: BinaryIO, watched: Watch) -> str:
 
 
 def _shutdown_reason(shell: Shell, name: str) -> str:
-    """What xl's own log says of a domain that ended on its own; LabError when the host is gone."""
+    """The reason in xl's log why a domain ended on its own; LabError when the host is gone."""
     shell.run(["xl", "list"])
     _, said, _ = shell.attempt(["tail", "-n", "5", f"/var/log/xen/xl-{name}.log"])
     lines = [line.strip() for line in said.splitlines() if "reason code" in line]

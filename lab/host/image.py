@@ -40,7 +40,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Dom0Image:
-    """``disk`` is a raw ext4 file system; the kernel and ramdisk of dom0 lie beside it."""
+    """``disk`` is a raw ext4 file system; the kernel and ramdisk of dom0 are beside it."""
 
     folder: Path
     keys: Keys

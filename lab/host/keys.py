@@ -28,7 +28,7 @@ class Keys:
 
     @classmethod
     def make(cls) -> Keys:
-        """The keys in the cache, made first where there are none yet."""
+        """The keys in the cache, made first if they do not exist yet."""
         folder = cache_dir() / "keys"
         with locked(cache_dir() / "keys.lock"):
             if not folder.is_dir():

@@ -20,7 +20,7 @@ from lab.host import ready
 from lab.host.address import Address
 from lab.host.plan import HostPlan
 from lab.host.ready import Waiting, Watched
-from lab.host.saved import SavedHost, saved_host
+from lab.host.saved import SavedHost, find_saved
 from lab.host.shell import Shell, free_port
 from lab.host.state import HostFolder, HostState
 from lab.host.virt import Domains
@@ -74,7 +74,7 @@ class NestedHost:
         if self._take_over(waiting):
             return
         self._remove()
-        saved = self.saved()
+        saved = self.find_saved()
         if self._resume(saved, waiting):
             return
         with self._timed(Step.BOOTED):
@@ -103,13 +103,13 @@ class NestedHost:
         return state is not None and state.kept
 
     def stop(self) -> None:
-        """End the host, whoever started it; nothing happens when none runs."""
+        """End the host, also one that another process started; does nothing when no host runs."""
         self.folder.hold()
         self._remove()
         self.release()
 
     def release(self) -> None:
-        """Let go of the host without ending it."""
+        """Release the host without ending it."""
         if self.shell is not None:
             self.shell.close()
             self.shell = None
@@ -121,14 +121,14 @@ class NestedHost:
         self.folder.hold()
         return self._domains.active(self.name)
 
-    def saved(self) -> SavedHost | None:
+    def find_saved(self) -> SavedHost | None:
         """Where the state of this plan is or would be; None where states are not wanted."""
         if not self.plan.resume:
             return None
-        return saved_host(self.plan, self.name, self.folder, self._domains.version())
+        return find_saved(self.plan, self.name, self.folder, self._domains.version())
 
     def _take_over(self, waiting: Waiting) -> bool:
-        """Go on with a running host of the same plan; False where there is none, or it is ill."""
+        """Use a running host of the same plan; False without one, or when it is not healthy."""
         state = self.folder.read()
         if state is None or state.identity != self.plan.identity():
             return False
@@ -151,7 +151,7 @@ class NestedHost:
         self._await_renewed(state, waiting)
 
     def _save(self, saved: SavedHost | None, waiting: Waiting) -> None:
-        """Save the fresh host and go on from what was saved; that it cannot be is not an error."""
+        """Save the fresh host, then resume it from there; a failure to save is not an error."""
         if saved is None or saved.exists() or saved.refused():
             return
         state = self.folder.read()
@@ -164,7 +164,7 @@ class NestedHost:
             waiting.report(f"its state could not be saved ({error})")
         if self._resume(saved, waiting):
             return
-        if self._domains.active(self.name):  # as it was: saving did not get to its end
+        if self._domains.active(self.name):  # as it was: saving it failed early
             self._await_renewed(state, waiting)
         else:
             self._remove()
@@ -186,9 +186,9 @@ class NestedHost:
         )
 
     def _resume(self, saved: SavedHost | None, waiting: Waiting) -> bool:
-        """Go on from the saved state and prove that the host is healthy; False when it is not.
+        """Resume the saved state and prove that the host is healthy; False when it is not.
 
-        A state that does not come back is removed, so that it is not tried again.
+        A state that does not resume is removed, so that it is not tried again.
         """
         if saved is None or not saved.exists():
             return False
@@ -200,9 +200,9 @@ class NestedHost:
         except LabError as error:
             if waiting.stopped():
                 raise
-            waiting.report(f"the saved host does not come back ({error}): booting it anew")
-        if Step.BOOTED in self.seconds:  # it is a minute old: another one would fare no better
-            saved.refuse("it did not come back right after it was made")
+            waiting.report(f"the saved host does not resume ({error}): booting it anew")
+        if Step.BOOTED in self.seconds:  # it is a minute old: another one would fail too
+            saved.refuse("it did not resume right after it was made")
         saved.remove()
         self._remove()
         return False
@@ -230,7 +230,7 @@ class NestedHost:
         return xml
 
     def _watch(self, state: HostState) -> Watched:
-        """Open a shell to the host, for us and for whoever waits until it is ready."""
+        """Open a shell to the host, also for the wait until it is ready."""
         keys = self.plan.image.keys
         address = Address("127.0.0.1", state.port, "root", keys.identity, keys.public(keys.host))
         self.shell = Shell(address)
@@ -257,7 +257,7 @@ class NestedHost:
         for pid in strays(self.name):
             with contextlib.suppress(OSError):
                 os.kill(pid, 9)
-        # The overlay is made anew: whoever has it open must be gone.
+        # The overlay is made anew: no process may have the old one open.
         Deadline(20).wait_for(lambda: not strays(self.name), "the old host's QEMU to end")
 
 

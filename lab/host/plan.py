@@ -55,7 +55,7 @@ class HostPlan:
     def xml(self, name: str, folder: HostFolder, nonce: str, port: int) -> str:
         """The domain, with its overlay and its console in ``folder``.
 
-        ``nonce`` goes on Xen's command line, ``port`` of the loopback address leads to ssh.
+        ``nonce`` is put on Xen's command line; ``port`` of the loopback address is dom0's ssh.
         """
         return domain_xml(
             HostSpec(

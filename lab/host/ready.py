@@ -20,7 +20,7 @@ _POLL = 0.1
 
 @dataclass(frozen=True)
 class Waiting:
-    """How a start is waited for: until when, who hears of its progress, and who may end it."""
+    """How to wait for a start: its deadline, where progress is reported, whether to give up."""
 
     deadline: Deadline
     report: Callable[[str], None]
@@ -78,7 +78,7 @@ def check(shell: Shell | None, state: HostState | None) -> dict[str, str]:
 
 
 def renew(shell: Shell | None, state: HostState) -> HostState:
-    """Give dom0 the time, entropy of its own, and a word that only this start's dom0 knows.
+    """Give dom0 the time, its own entropy, and a word that only this start's dom0 knows.
 
     The same proof as ``check``. Returns the state with that word.
     """

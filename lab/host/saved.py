@@ -3,7 +3,7 @@
 A state is a folder: ``memory`` (libvirt's save file: memory and devices), ``overlay.qcow2`` (what
 that boot wrote to dom0's disk, never written again), ``console.log`` (what Xen and dom0 said) and
 ``facts.json``. It is made under another name and renamed, so that it is whole or absent, and its
-name is a hash of all that it depends on. Whoever uses it holds the host's own lock.
+name is a hash of all that it depends on. Its user holds the host's own lock.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class SavedHost:
         return found if isinstance(found, dict) and "nonce" in found else {}
 
     def refused(self) -> bool:
-        """Whether such a state was made here and did not come back: it is not made again."""
+        """Whether such a state was made here and did not resume: it is not made again."""
         return self._refusal.exists()
 
     def refuse(self, why: str) -> None:
@@ -97,7 +97,7 @@ class SavedHost:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def saved_host(plan: HostPlan, name: str, folder: HostFolder, libvirt: str) -> SavedHost:
+def find_saved(plan: HostPlan, name: str, folder: HostFolder, libvirt: str) -> SavedHost:
     """Where the plan's state is or would be. ``name`` and ``folder`` are the host's own."""
     return SavedHost(folder.path / "saved" / key(plan, name, folder, libvirt))
 

@@ -2,7 +2,7 @@
 
 A /dev/kvm may open, create machines and run a boot sector, and still die at Xen's first
 instructions (seen on a paravirtual KVM: ``KVM internal error``, emulation failure, with not
-one byte on the console). So the proof boots the hypervisor itself. For want of a dom0 kernel it
+one byte on the console). So the proof boots the hypervisor itself. Instead of a dom0 kernel it
 gets a module of zeros: Xen brings up the whole machine, says whether it may use SVM or VMX,
 and gives up with a panic about dom0 that shows all of this worked.
 """
@@ -49,7 +49,7 @@ class Accel:
 
 @dataclass(frozen=True)
 class Proof:
-    """What came of booting Xen. ``hvm``: SVM, VMX or empty; ``seconds`` on this machine."""
+    """The result of booting Xen. ``hvm``: SVM, VMX or empty; ``seconds`` on this machine."""
 
     works: bool
     hvm: str
@@ -91,7 +91,7 @@ def decide(qemu: Qemu, wanted: str = "auto", fresh: bool = False) -> Accel:
 
 
 def prove(qemu: Qemu, name: str, image: Path | None = None) -> Proof:
-    """Boot Xen under ``name`` (kvm or tcg) and say what came of it; never longer than allowed."""
+    """Boot Xen under ``name`` (kvm or tcg) and report the result; never longer than allowed."""
     return boot_xen(qemu, name, image or xen_images.resolve(XenConfig()).image, _SECONDS[name])
 
 
@@ -124,7 +124,7 @@ def boot_xen(qemu: Qemu, name: str, image: Path, seconds: float) -> Proof:
 
 
 def judge(console: str, errors: str, ended: bool, seconds: float) -> Proof:
-    """From the console and QEMU's own words to a proof: pure.
+    """From the console and QEMU's own messages to a proof: pure.
 
     ``ended``: QEMU ended before it was stopped.
     """
@@ -163,7 +163,7 @@ def _read(path: Path) -> str:
 
 
 def _recall(qemu: Qemu, fresh: bool) -> Proof:
-    """The proof that is kept, made first where there is none or a ``fresh`` one is wanted."""
+    """The cached proof, made first if it is missing or a ``fresh`` one is wanted."""
     # Xen is in the record, not in the key: asking apt for it takes a second.
     key = sha256_of(platform.release(), processor(), qemu.version)[:24]
     path = cache_dir() / "accel" / f"{key}.json"

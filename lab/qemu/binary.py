@@ -76,22 +76,22 @@ def inspect(path: Path, origin: str) -> Qemu:
     try:
         said = ask(path, "--version")
     except (LabError, OSError) as error:
-        raise UserError(f"{_called(origin)} {path} does not run: {error}") from error
+        raise UserError(f"{_name(origin)} {path} does not run: {error}") from error
     version = parse_version(said)
     if version is None:
-        raise UserError(f"{_called(origin)} {path} does not say that it is a QEMU")
+        raise UserError(f"{_name(origin)} {path} does not say that it is a QEMU")
     if version[:2] < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise UserError(
-            f"{_called(origin)} {path} is {_dotted(version)}, too old: {oldest} is the oldest"
+            f"{_name(origin)} {path} is {_join(version)}, too old: {oldest} is the oldest"
             " supported; install Debian's qemu-system-x86 or point $LAB_QEMU at a newer one"
         )
     kinds, why = kinds_of(version, chosen=origin == "$LAB_QEMU")
-    return Qemu(path, _dotted(version), kinds, why, origin)
+    return Qemu(path, _join(version), kinds, why, origin)
 
 
 def find() -> Qemu:
-    """``$LAB_QEMU`` where set, else the machine's own; UserError when it has none."""
+    """``$LAB_QEMU`` where set, else the machine's own; UserError when there is no QEMU."""
     chosen = os.environ.get("LAB_QEMU")
     if chosen:
         found = shutil.which(chosen)
@@ -107,7 +107,7 @@ def find() -> Qemu:
 
 
 def ask(path: Path, *words: str) -> str:
-    """What the program prints, remembered while it and a script that stands for it stay."""
+    """What the program prints, cached until it or its wrapper script changes."""
 
     def run_it() -> str:
         return run([path, *words], timeout=60)
@@ -121,7 +121,7 @@ def ask(path: Path, *words: str) -> str:
 
 
 def program_of(path: Path) -> Path:
-    """The program itself, also behind the script that stands for the private QEMU."""
+    """The program itself, also behind the private QEMU's wrapper script."""
     with path.open("rb") as file:
         head = file.read(4096)
     if not head.startswith(b"#!"):
@@ -130,9 +130,9 @@ def program_of(path: Path) -> Path:
     return Path(named.group(1).decode()) if named else path.resolve()
 
 
-def _called(origin: str) -> str:
+def _name(origin: str) -> str:
     return {"$LAB_QEMU": "$LAB_QEMU", "private": "the private QEMU"}.get(origin, "QEMU")
 
 
-def _dotted(version: tuple[int, ...]) -> str:
+def _join(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))

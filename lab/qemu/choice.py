@@ -17,8 +17,8 @@ def choose(wanted: str = "auto", report: Callable[[str], None] | None = None) ->
     3. a private 7.2, made once in the cache from Debian 12's packages (``lab.qemu.private``).
 
     ``wanted`` is the accelerator: auto, kvm or tcg. When 3 cannot be made, the machine's own is
-    returned with its fewer kinds, and ``why`` says so. ``report`` hears about the making, which
-    takes some 15 s and a 60 MB download.
+    returned with its fewer kinds, and ``why`` says so. ``report`` gets the progress of
+    making it, which takes some 15 s and a 60 MB download.
     """
     own = binary.find()
     if own.complete or own.origin == "$LAB_QEMU" or _nests(own, wanted):

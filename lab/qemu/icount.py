@@ -32,7 +32,7 @@ def options(shift: int) -> list[str]:
 def log_execution(argv: list[str], mode: str, file: Path) -> list[str]:
     """The same command line with QEMU's execution log: ``mode`` is record or replay.
 
-    A debugger must not stop a machine that only counts instructions: while it stands, QEMU
+    A debugger must not stop a machine that only counts instructions: while it is stopped, QEMU
     lets its clock jump to the next timer, and it is another boot from there on. The log makes
     a replay immune to that. Recording does not change the boot.
     """

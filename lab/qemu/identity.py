@@ -45,7 +45,7 @@ def identify(path: Path) -> Identity:
     program = program_of(path)
     version = ask(path, "--version").splitlines()[0].strip()
     folders = [Path(line) for line in ask(path, "-L", "help").splitlines()]
-    # A module lies in lib/TRIPLET/qemu beside the bin that the program lies in.
+    # A module is in lib/TRIPLET/qemu beside the bin folder of the program.
     folders += sorted(program.parent.parent.glob("lib/*/qemu"))
     parts = {}
     for name in (*FIRMWARE, _MODULE):

@@ -11,7 +11,7 @@ XEN_CONSOLE = "console=com1 com1=115200,8n1"
 
 
 def escape(text: str) -> str:
-    """QEMU reads a comma within an option as a separator; two stand for one."""
+    """QEMU reads a comma in an option as a separator, and two as one comma."""
     return text.replace(",", ",,")
 
 

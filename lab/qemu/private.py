@@ -30,15 +30,15 @@ _LIBRARIES = (f"lib/{_TRIPLET}", f"usr/lib/{_TRIPLET}", f"usr/lib/{_TRIPLET}/pul
 
 
 def folder() -> Path:
-    """Where it lies or would lie; keyed by what goes into it."""
+    """Where it is or would be; keyed by its content."""
     key = sha256_of(SUITE, *PACKAGES, script(Path("/")))[:12]
     return cache_dir() / "qemu" / f"{SUITE}-{key}"
 
 
 def script(root: Path) -> str:
-    """The program that stands for the emulator: pure.
+    """The wrapper script for the emulator: pure.
 
-    ``exec`` keeps the process id, so whoever started it can end QEMU itself.
+    ``exec`` keeps the process id, so a signal to the script's process reaches QEMU itself.
     """
     libraries = ":".join(str(root / part) for part in _LIBRARIES)
     words = [
@@ -59,7 +59,7 @@ def script(root: Path) -> str:
 
 
 def ensure(report: Callable[[str], None]) -> Path:
-    """The emulator's path; it is unpacked first where it is not there yet. LabError if it fails."""
+    """The emulator's path; it is unpacked first if it is not there yet. LabError if it fails."""
     final = folder()
     program = final / "qemu-system-x86_64"
     with locked(final.with_name(final.name + ".lock")):

@@ -1,8 +1,8 @@
-"""A capsule: one file that holds a deterministic boot and what its console must read.
+"""A capsule: one file with a deterministic boot and the console that it must give.
 
 A zip archive of a closed set of members. Equal content gives equal bytes: fixed order, fixed
-dates. It may come from a stranger: nothing in it is a path or a command line of this machine
-(QEMU's is made here, from a few checked values), sizes are bounded, every member is hashed.
+dates. It may come from a stranger, so nothing in it is used as a path or a command line (QEMU's
+is made here, from a few checked values), sizes are bounded, and every member is hashed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LIMITS = {
     "vmlinux": 1024 * _MIB,
 }
 _NEEDED = ("kernel", "ramdisk", "console.log")
-_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip archive can say
+_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip archive can hold
 _BLOCK = 1 << 20
 
 _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -54,7 +54,7 @@ class _Model(BaseModel):
 
 
 class Machine(_Model):
-    """What QEMU is asked for; the rest of its command line is ``lab.qemu.boot``'s."""
+    """The settings of QEMU that differ; ``lab.qemu.boot`` adds the rest of its command line."""
 
     icount: int = Field(ge=0, le=MAX_SHIFT)
     vcpus: Literal[1]
@@ -85,7 +85,7 @@ class Manifest(_Model):
 
     format: Literal[1]
     cell: _Line
-    facts: dict[str, str | int | None]  # as lab.judge.TrialFacts
+    facts: dict[str, str | int | None]  # as lab.verdict.facts.TrialFacts
     machine: Machine
     qemu: QemuFacts
     command: list[str]  # what was run, with file names for paths; to be read, never run
@@ -117,7 +117,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Capsule:
-    """An opened one: its files lie in ``folder`` under their members' names."""
+    """An unpacked one: its files are in ``folder`` under their members' names."""
 
     path: Path
     manifest: Manifest
@@ -149,7 +149,7 @@ class Capsule:
 
 
 def write(path: Path, content: Content) -> None:
-    """Write a capsule; it is whole or absent."""
+    """Write a capsule atomically."""
     files = _files(content)
     manifest = _manifest(content, files)
     with replacing(path) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -215,14 +215,14 @@ def opened(path: Path) -> Iterator[Capsule]:
     with open_scratch("capsule") as folder:
         try:
             with zipfile.ZipFile(path) as archive:
-                manifest = _unpacked(archive, folder)
+                manifest = _unpack(archive, folder)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
         except _DamagedError as error:
-            raise UserError(f"{path}: is no whole capsule: {error}") from None
+            raise UserError(f"{path}: is not a whole capsule: {error}") from None
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
             raise UserError(
-                f"{path}: is no whole capsule: its zip archive is damaged or none at all; "
+                f"{path}: is not a whole capsule: it is a damaged zip archive or none at all; "
                 "copy it again, or make a new one with `lab capsule CELL`"
             ) from None
         yield Capsule(path, manifest, folder)
@@ -232,7 +232,7 @@ class _DamagedError(Exception):
     """What is wrong with a capsule, in a phrase."""
 
 
-def _unpacked(archive: zipfile.ZipFile, folder: Path) -> Manifest:
+def _unpack(archive: zipfile.ZipFile, folder: Path) -> Manifest:
     names = [info.filename for info in archive.infolist()]
     strange = [name for name in names if name not in LIMITS]
     if strange or len(set(names)) != len(names):
@@ -241,7 +241,7 @@ def _unpacked(archive: zipfile.ZipFile, folder: Path) -> Manifest:
     if _MANIFEST not in names:
         raise _DamagedError(f"it has no {_MANIFEST}")
     _extract(archive, _MANIFEST, folder)
-    manifest = _checked((folder / _MANIFEST).read_bytes())
+    manifest = _check((folder / _MANIFEST).read_bytes())
     if sorted(manifest.files) != sorted(set(names) - {_MANIFEST}):
         raise _DamagedError("its manifest names other files than it holds")
     missing = [name for name in _NEEDED if name not in manifest.files]
@@ -249,14 +249,14 @@ def _unpacked(archive: zipfile.ZipFile, folder: Path) -> Manifest:
         raise _DamagedError(f"it has no {missing[0]}")
     for name, member in manifest.files.items():
         if _extract(archive, name, folder) != member.sha256:
-            raise _DamagedError(f"the content of {name} has not the hash that its manifest says")
+            raise _DamagedError(f"the hash of {name} is not the one in its manifest")
     return manifest
 
 
 def _extract(archive: zipfile.ZipFile, name: str, folder: Path) -> str:
     """Unpack one member, never more than its limit whatever its header says; its SHA-256."""
     digest, size = hashlib.sha256(), 0
-    # ``name`` is one of LIMITS: it is no path.
+    # ``name`` is one of LIMITS, so not a path.
     with archive.open(name) as data, (folder / name).open("xb") as out:
         while block := data.read(_BLOCK):
             size += len(block)
@@ -267,7 +267,7 @@ def _extract(archive: zipfile.ZipFile, name: str, folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _checked(raw: bytes) -> Manifest:
+def _check(raw: bytes) -> Manifest:
     try:
         content = json.loads(raw)
         found = content.get("format") if isinstance(content, dict) else None
@@ -280,16 +280,16 @@ def _checked(raw: bytes) -> Manifest:
         where = ".".join(str(part) for part in first["loc"])
         raise _DamagedError(f"{_MANIFEST}: {where}: {first['msg']}"[:200]) from None
     except (ValueError, TypeError, RecursionError):
-        raise _DamagedError(f"{_MANIFEST} does not read as one") from None
+        raise _DamagedError(f"its {_MANIFEST} is malformed") from None
     return manifest
 
 
 def locate(path: Path) -> Path:
-    """A capsule's file, also by the folder of a run or trial that holds exactly one."""
+    """A capsule's file; ``path`` may be a run's or trial's folder with exactly one in it."""
     if not path.is_dir():
         return path
     found = sorted({p.resolve() for p in path.rglob(NAME)})
     if len(found) == 1:
         return found[0]
-    what = f"{len(found)} capsules, name one of them" if found else "no capsule"
+    what = f"{len(found)} capsules; name one of them" if found else "no capsule"
     raise UserError(f"{path}: holds {what}" + "".join(f"\n  {shorten(p)}" for p in found[:20]))

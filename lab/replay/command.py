@@ -1,4 +1,4 @@
-"""What `lab capsule` and `lab replay` do, from their arguments to an exit code."""
+"""`lab capsule` and `lab replay`, from arguments to exit code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def capsule(
     results: Path,
     output: Path | None,
 ) -> int:
-    """`lab capsule`: search, keep, and prove by a replay. 3 when nothing was found."""
+    """`lab capsule`: search, keep, and prove by a replay. 3 when no boot corrupted."""
     terminal = Terminal()
     config = deterministic.configure(config, shifts[0])
     cell = _cell(config, wanted)
@@ -79,15 +79,15 @@ def replay(path: Path) -> int:
         terminal.say(f"made by {capsule.manifest.qemu.version}")
         with open_scratch("replay") as folder:
             console = folder / "console.log"
-            ending = _booted(capsule, binary, console, terminal)
+            seconds = _boot(capsule, binary, console, terminal)
             expected, found = capsule.console, console.read_bytes()
             parting = replaying.compare(expected, found)
             if parting is None:
-                terminal.say(f"identical: {len(found):,} bytes of console, in {ending:.0f} s")
+                terminal.say(f"identical: {len(found):,} bytes of console, in {seconds:.0f} s")
                 return Exit.OK
             differs = replaying.command_differs(capsule)
             why = replaying.reasons(capsule.manifest.identity, here, differs)
-            for line in replaying.told(parting, why):
+            for line in replaying.describe(parting, why):
                 terminal.say(line)
             kept = Path(f"{capsule.manifest.cell}.replayed.log")
             shutil.copyfile(console, kept)
@@ -111,21 +111,22 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfileobj(kept, out)
     except OSError as error:
         raise UserError(
-            f"{target}: cannot be written ({error.strerror}); it is in {source}"
+            f"{target}: cannot be written ({error.strerror}); the capsule is in {source}"
         ) from None
 
 
-def _booted(capsule: Capsule, binary: Qemu, console: Path, terminal: Terminal) -> float:
+def _boot(capsule: Capsule, binary: Qemu, console: Path, terminal: Terminal) -> float:
+    """Run it with progress; seconds of wall time."""
     row = capsule.manifest.cell
     stop = threading.Event()
     began = time.monotonic()
 
-    def seen(look: Glance) -> None:
+    def show(look: Glance) -> None:
         terminal.board.state(row, "stressing" if look.started else "booting")
         if look.windows or look.corruptions:
             terminal.board.counts(row, look.windows, look.corruptions)
 
     terminal.board.add(row)
     with terminal.progress():
-        replaying.boot(capsule, binary, console, seen, stop)
+        replaying.boot(capsule, binary, console, show, stop)
     return time.monotonic() - began

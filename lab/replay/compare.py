@@ -1,4 +1,4 @@
-"""A capsule run again: is the console the same, byte for byte, and if not, since when and why."""
+"""A capsule run again: is the console the same byte for byte, and if not, from where and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.replay import capsule as capsules
 from lab.replay.capsule import Capsule
 from lab.system.deadline import Deadline
 
-# Wall time for a boot of some virtual seconds; the first one took 15 to 60 s on 2 cores.
+# Wall time for a boot of some virtual seconds, which takes 15 to 60 s on 2 cores.
 SECONDS = 1800
 _STAMP = re.compile(r"\[ *(\d{1,6}\.\d{6})\]")
 _TIME = re.compile(r"@mmx \d+ \w+ .*?\bt=(\d{1,9}(?:\.\d{1,9})?)\b")
@@ -27,12 +27,12 @@ _SHOWN = 120
 
 @dataclass(frozen=True)
 class Parting:
-    """Where two consoles part. ``line`` counts from 1; a version is None where it has ended."""
+    """Where two consoles part. ``line`` counts from 1; None: the console has ended there."""
 
     line: int
     expected: str | None
     found: str | None
-    when: str | None  # the last virtual time that both consoles say, in words
+    when: str | None  # the last virtual time on both consoles, in words
 
 
 def compare(expected: bytes, found: bytes) -> Parting | None:
@@ -56,7 +56,7 @@ def _at(lines: list[bytes], number: int) -> str | None:
 
 
 def _when(lines: list[bytes]) -> str | None:
-    """The last time that a kernel's stamp or one of the program's records tells."""
+    """The last time in a kernel's stamp or in one of the program's records."""
     for raw in reversed(lines):
         text = consoletext.clean(raw)
         if found := _TIME.search(text):
@@ -70,10 +70,10 @@ def reasons(then: Identity, now: Identity, command_differs: bool) -> list[str]:
     """Why consoles may part: what differs between the capsule's machine and this one."""
     found = [f"this is another QEMU: {text}" for text in then.differences(now)]
     if command_differs:
-        found.append("this lab makes another QEMU command line than the one that made the capsule")
+        found.append("this lab makes another QEMU command line than the lab that made the capsule")
     return found or [
         "nothing is known to differ (the same QEMU, firmware and command line): "
-        "something of the host reaches the guest, which is a fault of the lab's"
+        "something of the host reaches the guest, which is a fault of the lab"
     ]
 
 
@@ -81,12 +81,12 @@ def boot(
     capsule: Capsule,
     qemu: Qemu,
     console: Path,
-    seen: Callable[[Glance], None],
+    show: Callable[[Glance], None],
     stop: threading.Event,
 ) -> Ending:
     """Run the capsule with its console in a new file; LabError when QEMU itself fails."""
     again = capsule.boot(str(qemu.path))
-    ending = machine.run_exactly(again, console, Deadline(SECONDS), seen, stop)
+    ending = machine.run_exactly(again, console, Deadline(SECONDS), show, stop)
     if ending.how == "lab_error":
         raise LabError(ending.detail)
     if ending.how == "interrupted":
@@ -95,25 +95,25 @@ def boot(
 
 
 def command_differs(capsule: Capsule) -> bool:
-    """Whether QEMU is asked for something else by this lab than when the capsule was made."""
+    """Whether this lab's QEMU command line differs from the capsule's."""
     return capsules.command_of(capsule.boot("qemu")) != capsule.manifest.command
 
 
-def told(parting: Parting, why: list[str]) -> list[str]:
+def describe(parting: Parting, why: list[str]) -> list[str]:
     """The difference as lines for a person."""
 
-    def shown(text: str | None) -> str:
+    def show(text: str | None) -> str:
         return "(the console has ended)" if text is None else text
 
     when = f", after {parting.when}" if parting.when else ""
     return [
         f"the consoles part in line {parting.line}{when}",
-        f"  capsule  {shown(parting.expected)}",
-        f"  here     {shown(parting.found)}",
+        f"  capsule  {show(parting.expected)}",
+        f"  here     {show(parting.found)}",
         *(f"  {text}" for text in why),
     ]
 
 
 def find_emulator() -> Qemu:
-    """The QEMU that replays: this machine's for emulation."""
+    """The QEMU that replays: the one for emulation on this machine."""
     return choice.choose("tcg")

@@ -1,7 +1,7 @@
-"""Searching for a boot in which a cell's corruption shows deterministically.
+"""The search for a deterministic boot in which a cell corrupts.
 
 Seeds of the stress program and lengths of an instruction (icount's shift) are tried, as many
-side by side as there are processors, until one corrupts; that one is a capsule by itself.
+side by side as there are processors, until a boot corrupts. Its folder then holds a capsule.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def candidates(first_seed: int, seeds: int, shifts: list[int]) -> Iterator[Candi
 
 @dataclass
 class Hunt:
-    """The boots of one cell. ``job.stop`` ends those that are under way."""
+    """The boots of one cell. ``job.stop`` ends those that are running."""
 
     job: Job
     cell: Cell
@@ -69,7 +69,7 @@ class Hunt:
 
     def _try(self, one: Candidate) -> TrialVerdict:
         config = configure(self.job.config, one.shift)
-        # A trial's seed is the first one's plus its number: so is this one's.
+        # A trial's seed is the configured one plus its number minus 1.
         seed = one.seed - one.number + 1
         stress = config.stress.model_copy(update={"seed": seed})
         config = config.model_copy(update={"stress": stress})
@@ -80,7 +80,7 @@ class Hunt:
         made = run_trial(
             replace(self.job, config=config), self.cell, one.number, place, Asked(stop=1)
         )
-        self.job.board.done(row, made.verdict, made.reason, None)
+        self.job.board.finish(row, made.verdict, made.reason, None)
         return made
 
     def _capsule(self, one: Candidate) -> Path:

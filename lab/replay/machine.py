@@ -1,4 +1,4 @@
-"""The place of deterministic cells: a corruption there is kept as a capsule."""
+"""Where deterministic cells boot: a corruption is kept as a capsule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ReplayableMachine(OwnMachine):
     def keep(
         self, task: Assignment, facts: TrialFacts, folder: TrialFolder, verdict: TrialVerdict
     ) -> None:
-        """Make a capsule of a deterministic boot, in the trial's folder; of others, nothing."""
+        """Make a capsule in the trial's folder, of a deterministic boot only."""
         if self.icount is None:
             return
 

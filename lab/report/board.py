@@ -1,7 +1,7 @@
-"""What is running right now: reported by the parts that run, read by whoever shows it.
+"""What is running right now: the parts that run report it, a terminal shows it.
 
-The board knows nothing of terminals. Subscribers get every change as a line of text; a live
-display reads ``rows`` whenever it likes.
+The board knows nothing about terminals. The listener gets changes as lines of text; a live
+display reads ``rows`` whenever it refreshes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Row:
 
 
 class Board:
-    """Rows by name, safe for threads; ``listener`` hears changes of state, not every count."""
+    """Rows by name, safe for threads; ``listener`` gets changes of state, not every count."""
 
     def __init__(self, listener: Listener | None = None) -> None:
         self._rows: dict[str, Row] = {}
@@ -68,29 +68,29 @@ class Board:
             self._rows.setdefault(name, Row(name, usual=usual))
 
     def state(self, name: str, state: str) -> None:
-        """A new state, in a few words; repeated ones are not news."""
+        """Set the state, in a few words; a repeated one is not reported."""
         with self._lock:
             row = self._rows.setdefault(name, Row(name))
             if row.state == state:
                 return
             row = self._rows[name] = self._move(row, state)
-        self._tell(row, state)
+        self._report(row, state)
 
     def boot(self, name: str, boot: int, state: str) -> None:
-        """The same of one of several boots, which may be side by side."""
+        """The same for one of several boots, which may run side by side."""
         with self._lock:
             row = self._rows.setdefault(name, Row(name))
             if row.boots.get(boot) == state:
                 return
             boots = {**row.boots, boot: state}
-            row = self._rows[name] = self._move(replace(row, boots=boots), together(boots))
-        self._tell(row, f"boot {boot}: {state}")
+            row = self._rows[name] = self._move(replace(row, boots=boots), join(boots))
+        self._report(row, f"boot {boot}: {state}")
 
-    def boot_ended(self, name: str, boot: int) -> None:
+    def end_boot(self, name: str, boot: int) -> None:
         with self._lock:
             row = self._rows.setdefault(name, Row(name))
             boots = {number: state for number, state in row.boots.items() if number != boot}
-            state = together(boots) if boots else row.state
+            state = join(boots) if boots else row.state
             self._rows[name] = self._move(replace(row, boots=boots), state)
 
     def _move(self, row: Row, state: str) -> Row:
@@ -105,9 +105,9 @@ class Board:
             row = replace(row, counted={**row.counted, boot: (windows, corruptions)})
             self._rows[name] = row
         if first:
-            self._tell(row, f"corruption seen after {row.seconds:.1f} s")
+            self._report(row, f"corruption seen after {row.seconds:.1f} s")
 
-    def done(
+    def finish(
         self, name: str, verdict: Verdict | None, reason: str, as_expected: bool | None
     ) -> None:
         with self._lock:
@@ -118,17 +118,17 @@ class Board:
                 verdict=verdict, reason=reason, as_expected=as_expected,
             )  # fmt: skip
             self._rows[name] = row
-        self._tell(
+        self._report(
             row,
             f"{verdict.value}: {reason}" if verdict is not None else reason or "done",
         )
 
-    def _tell(self, row: Row, text: str) -> None:
+    def _report(self, row: Row, text: str) -> None:
         if self._listener:
             self._listener(row, text)
 
 
-def together(boots: dict[int, str]) -> str:
+def join(boots: dict[int, str]) -> str:
     """What several boots do, in a few words: pure."""
     states = dict.fromkeys(boots[number] for number in sorted(boots))
     said = []

@@ -1,4 +1,4 @@
-"""The closing table as rows of text: each thing once, so that it fits 100 columns. Pure."""
+"""The closing table as rows of text, narrow enough for 100 columns. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOW_SURE = "how sure: the probability that a kernel {times} the control would ha
 
 
 def make_row(cell: CellVerdict) -> tuple[str, ...]:
-    """One cell in the order of HEADINGS; a figure that there is not is a dash."""
+    """One cell in the order of HEADINGS; a missing figure is a dash."""
     verdict = cell.verdict
     if verdict is None:
         return (cell.cell.id, "impossible", "-", "-", "-", "-", "-", "-")
@@ -24,7 +24,7 @@ def make_row(cell: CellVerdict) -> tuple[str, ...]:
 
 
 def how_sure(miss: float | None) -> str:
-    """A probability near 1 so that the part that matters is seen: ``1 - 9e-07``."""
+    """A probability near 1, written so that the part that matters is seen: ``1 - 9e-07``."""
     if miss is None:
         return "-"
     return "1" if miss <= 0 else f"1 - {miss:.0e}"
@@ -52,7 +52,7 @@ def has_sure(cells: Sequence[CellVerdict]) -> bool:
 
 
 def list_unexpected(cells: Sequence[CellVerdict]) -> list[tuple[str, str]]:
-    """Cell and reason, only of what is not as it should be, and of what is impossible here."""
+    """Cell and reason of each cell that is not as expected or is impossible here."""
     found = []
     for cell in cells:
         if cell.verdict is None:

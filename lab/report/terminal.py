@@ -1,4 +1,4 @@
-"""What a person sees: live progress on a terminal, plain lines elsewhere, the closing table.
+"""What the user sees: live progress on a terminal, plain lines elsewhere, the closing table.
 
 The one owner of rich. Colour only on a terminal; text from a console is always escaped.
 """
@@ -38,12 +38,12 @@ class Terminal:
 
     @classmethod
     def board_only(cls) -> Terminal:
-        """For a part of a longer story: progress while somebody looks, else nothing."""
+        """For a step of a longer command: progress on a terminal, otherwise nothing."""
         terminal = cls()
         return terminal if terminal.console.is_terminal else cls(Console(quiet=True))
 
     def say(self, text: str) -> None:
-        """A line of the story."""
+        """Print a line."""
         self.console.print(Text(text), soft_wrap=True)
 
     def _line(self, row: Row, text: str) -> None:
@@ -137,19 +137,19 @@ class Terminal:
             self.say(f"  {name}  {why}")
 
     def _gap(self, rows: list[tuple[str, ...]]) -> int:
-        """Columns stand two apart where there is room for that."""
+        """Two spaces between columns where the width allows it, else one."""
         widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
         return 2 if sum(widths) + 2 * len(widths) <= self.console.width else 1
 
 
 def _console() -> Console:
-    """Standard output; a file or a pipe has no width, so lines there are as long as they are."""
+    """Standard output; lines to a file or a pipe, which have no width, are not wrapped."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=200)
 
 
 def _worth_showing(rows: list[Row], room: int) -> list[Row]:
-    """All rows where they fit; else what runs first, then what is done, newest first."""
+    """All rows if they fit; else running ones first, then finished ones, newest first."""
     if len(rows) <= max(room, 5):
         return rows
     running = [row for row in rows if row.began is not None and row.ended is None]
@@ -159,7 +159,7 @@ def _worth_showing(rows: list[Row], room: int) -> list[Row]:
 
 
 def _remaining(rows: list[Row]) -> str:
-    """A rough rest from what things took last time; silent where that is not known."""
+    """An estimate of the rest from earlier durations; empty where one is not known."""
     unknown = [row for row in rows if row.ended is None and row.usual is None]
     if unknown or not rows:
         return ""

@@ -32,7 +32,7 @@ class CellRun:
     many: int = 1
 
     def run(self) -> CellVerdict:
-        """To the cell's verdict; trials of an earlier attempt at this run count."""
+        """Boot until the cell has its verdict; trials of an interrupted run count."""
         boots = Boots(self._earlier(), last=self.job.folder.last_trial(self.cell.id))
         stop, rule = self.job.stop, self.rule
 
@@ -59,19 +59,19 @@ class CellRun:
             return TrialVerdict(Verdict.LAB_ERROR, str(error))
 
     def _earlier(self) -> dict[int, TrialVerdict]:
-        """Trials that a resumed run already has; one that was cut off is judged as it lies."""
+        """Trials that a resumed run already has; an interrupted one is judged by what it left."""
         verdicts = {}
         for trial in self.job.folder.trials(self.cell.id):
             verdict = judge(trial.facts(), trial.read_console(), trial.ending())
             if trial.verdict() is None:
                 trial.write_verdict(verdict)
             verdicts[trial.number] = verdict
-        # A kill of the controller is not the lab's fault a second time.
+        # A killed controller is not counted as a fault of the lab.
         return {n: v for n, v in verdicts.items() if v.verdict is not Verdict.LAB_ERROR}
 
 
 class Boots:
-    """The boots of one cell, by number; several may be under way."""
+    """The boots of one cell, by number; several may run at once."""
 
     def __init__(self, earlier: dict[int, TrialVerdict], last: int) -> None:
         self._verdicts = earlier
@@ -87,7 +87,7 @@ class Boots:
 
     @property
     def seconds(self) -> float:
-        """Since the first of them began; the wait for a slot before it is not counted."""
+        """Since the first of them began, without its wait for a slot."""
         return time.monotonic() - self._began if self._began is not None else 0.0
 
     def begin(self) -> int:

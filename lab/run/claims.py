@@ -1,4 +1,4 @@
-"""The page of a plan's claims: written beside the run's evidence, and its end said."""
+"""A plan's claims: the page beside the run's evidence, and a line for each on the terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def conclude(
     folder: RunFolder,
     terminal: Terminal,
 ) -> int:
-    """Write claims.txt and print a line for each claim; the exit code by them alone."""
+    """Write claims.txt and print a line for each claim; returns their exit code."""
     if not config.claims:
         return Exit.OK
     outcomes = [decide(name, claim, cells) for name, claim in config.claims.items()]

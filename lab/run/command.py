@@ -1,4 +1,4 @@
-"""`lab run`, `lab run --resume` and `lab prepare`: from a command's words to its exit code."""
+"""`lab run`, `lab run --resume` and `lab prepare`, from arguments to exit code."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(
 
 
 def resume(path: Path, keep_host: bool) -> int:
-    """`lab run --resume`: what has a verdict stays, the rest is run."""
+    """`lab run --resume`: finished cells stay, the rest is run."""
     folder = RunFolder.open(path)
     config = LabConfig.model_validate(folder.read("config.json"))
     chosen = [Cell(**cell) for cell in folder.plan()]
@@ -63,14 +63,14 @@ def resume(path: Path, keep_host: bool) -> int:
 
 
 def prepare(config: LabConfig, chosen: list[Cell]) -> None:
-    """`lab prepare`: everything that a run would need, nothing booted."""
+    """`lab prepare`: gather everything that a run would need, without a boot."""
     terminal = Terminal()
     gather_showing(config, chosen, terminal, [])
-    terminal.say("everything is there")
+    terminal.say("everything is ready")
 
 
 def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repeat: str) -> int:
-    """The cells, and what a person sees in the end."""
+    """Run the cells, then print the table and what to do next."""
     began = time.monotonic()
     what = "1 cell" if len(chosen) == 1 else f"{len(chosen)} cells"
     folder, supplies = job.folder, job.supplies
@@ -84,11 +84,11 @@ def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repe
     terminal.table(found, job.config.confidence.safety)
     wrong = [cell.cell.id for cell in found if cell.verdict is not None and not cell.as_expected]
     verdict = (
-        "every cell shows what it should" if not wrong else f"not as it should: {', '.join(wrong)}"
+        "every cell shows what it should" if not wrong else f"not as expected: {', '.join(wrong)}"
     )
     terminal.say(f"\n{verdict} ({time.monotonic() - began:.0f} s)")
     if job.stop.is_set():
-        terminal.say(f"interrupted; go on with: lab run --resume {shorten(folder.path)}")
+        terminal.say(f"interrupted; resume with: lab run --resume {shorten(folder.path)}")
     claims = conclude(job.config, found, describe(supplies), repeat, folder, terminal)
     for line in _replayable(job.config, found, folder):
         terminal.say(line)
@@ -99,7 +99,7 @@ def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repe
 
 
 def _replayable(config: LabConfig, outcomes: list[CellVerdict], folder: RunFolder) -> list[str]:
-    """How a corruption of this run can be replayed, or made so that it can."""
+    """How a corruption of this run can be replayed, or made replayable."""
     found = [cell.cell for cell in outcomes if cell.verdict is Verdict.CORRUPTS]
     if config.icount is not None:
         from lab.replay.capsule import NAME

@@ -24,8 +24,8 @@ class Durations:
     def usual(self, name: str) -> float | None:
         return self._seconds.get(name)
 
-    def took(self, name: str, seconds: float) -> None:
-        """Remember one more; recent ones count more (half the weight for the newest)."""
+    def record(self, name: str, seconds: float) -> None:
+        """Average one more in; the newest has half of the weight."""
         before = self._seconds.get(name, seconds)
         self._seconds[name] = round((before + seconds) / 2, 2)
         write_atomic(self._path, json.dumps(self._seconds, indent=1) + "\n")

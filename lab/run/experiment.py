@@ -1,4 +1,4 @@
-"""A run of cells as a step of something larger, or as all of `lab run`: into a folder, verdicts."""
+"""A run of cells into a folder: all of `lab run`, or a step of a bisect or a validation."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def run_experiment(
     repeat: str,
     provisional: bool = False,
 ) -> list[CellVerdict]:
-    """Gather, run into ``folder``, the cells' verdicts.
+    """Gather, and run into ``folder``; returns the cells' verdicts.
 
     ``terminal`` shows the progress and should be a new one for each step. Raises
-    KeyboardInterrupt when a person ended it; the folder then holds what was done, and
-    `lab run --resume` on it would go on. ``provisional``: as in Outcomes.
+    KeyboardInterrupt after Ctrl-C; the folder then holds what was done, and `lab run --resume`
+    could resume it. ``provisional``: as in Outcomes.
     """
     supplies = gather_showing(config, chosen, terminal, [])
     record_plan(folder, config, chosen, supplies, repeat)
@@ -45,7 +45,7 @@ def run_experiment(
 def record_plan(
     folder: RunFolder, config: LabConfig, chosen: list[Cell], supplies: Supplies, repeat: str
 ) -> None:
-    """What will be run, before anything is."""
+    """Write what will be run, before anything is."""
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(cell) for cell in chosen]})
     folder.write("manifest.json", make_manifest(supplies.provenance(), repeat))
@@ -59,7 +59,7 @@ def execute(
     repeat: str,
     provisional: bool = False,
 ) -> Outcomes:
-    """Run what the folder has no verdict of yet; ``job.stop`` is set when it was interrupted."""
+    """Run what has no verdict in the folder yet; ``job.stop`` is set when it was interrupted."""
     outcomes = Outcomes(job, chosen, describe(job.supplies), repeat, provisional)
     with terminal.progress():
         Schedule(job, chosen, outcomes, keep_host).execute()
@@ -67,7 +67,7 @@ def execute(
 
 
 def describe(supplies: Supplies) -> dict[str, str]:
-    """What is run on what, for the summary and the claims' page."""
+    """What is run, and on what, for the summary and the claims' page."""
     kernels = "; ".join(f"{n} is {b.image.version}" for n, b in supplies.kernels.items())
     facts = {
         "machine": f"{processor()}, {cores()} cores, {name_system()}",

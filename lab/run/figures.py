@@ -1,4 +1,4 @@
-"""`lab figures`: a run's speeds and rates, read off its folder. Medians over boots."""
+"""`lab figures`: a run's speeds and rates, out of its folder. Medians over boots."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _median(made: list[Boot], figure: Callable[[Boot], float | None], form: str)
 
 
 def show(path: Path) -> None:
-    """Print the table, and what else of the run took how long."""
+    """Print the table, and how long the other parts of the run took."""
     from lab.report.terminal import Terminal
 
     run = RunFolder.open(path)

@@ -16,14 +16,14 @@ from lab.verdict.cell import CellVerdict, with_controls
 from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict, exit_code
 
-_NOT_YET = "not run: the run has not come to it"
+_NOT_YET = "not run yet"
 
 
 class Outcomes:
     """Safe for threads. ``facts``: for the summary, what was run on what.
 
-    ``provisional``: more boots of the same cells follow, so that a clean cell which is not sure
-    enough yet is shown as one that is clean so far.
+    ``provisional``: more boots of the same cells follow, so a clean cell that is not sure enough
+    yet is shown as clean so far.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Outcomes:
             return self._known[cell.id].trials
 
     def settle(self, outcome: CellVerdict) -> None:
-        """A cell's own verdict: shown, written, and those who wait for it go on."""
+        """Record a cell's own verdict, show and write it, and wake the cells that wait for it."""
         cell = outcome.cell.id
         with self._lock:
             self._known[cell] = outcome
@@ -78,20 +78,20 @@ class Outcomes:
     def _show(self, outcome: CellVerdict) -> None:
         name, board = outcome.cell.id, self._job.board
         if self._provisional and outcome.miss_so_far is not None:
-            board.done(name, None, f"clean so far, {how_sure(outcome.miss_so_far)}", None)
+            board.finish(name, None, f"clean so far, {how_sure(outcome.miss_so_far)}", None)
         elif outcome.verdict is None:
-            board.done(name, None, f"impossible: {outcome.reason}", None)
+            board.finish(name, None, f"impossible: {outcome.reason}", None)
         else:
-            board.done(name, outcome.verdict, outcome.reason, outcome.as_expected)
+            board.finish(name, outcome.verdict, outcome.reason, outcome.as_expected)
 
     def fail(self, cells: Sequence[Cell], why: str) -> None:
-        """LAB_ERROR for those of the cells that have no verdict, so that nobody waits for one."""
+        """Give LAB_ERROR to each cell without a verdict, so that no other cell waits for it."""
         for cell in cells:
             if cell.id not in self._known:
                 self.settle(CellVerdict(cell, Verdict.LAB_ERROR, why))
 
     def write_reports(self) -> None:
-        """JUnit and the summary, whole again after every cell, so that a crash loses nothing."""
+        """Write JUnit and the summary anew after every cell, so that a crash loses nothing."""
         folder = self._job.folder
         with self._writing:
             cells = self.all()

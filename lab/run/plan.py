@@ -1,4 +1,4 @@
-"""`lab plan`: the cells in words, and what they lack that can be seen without running them."""
+"""`lab plan`: the cells in words, and the files that they lack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.config.lab import LabConfig
 
 
 def describe_plan(config: LabConfig, cells: Sequence[Cell]) -> list[str]:
-    """A line for each cell; under them one for each kernel that is not there."""
+    """A line for each cell; below them one for each kernel that is missing."""
     width = max(len(cell.id) for cell in cells)
     lines = [f"{cell.id:<{width}}  {', '.join(_details(cell))}" for cell in cells]
     for name in dict.fromkeys(cell.kernel for cell in cells):
@@ -30,9 +30,9 @@ def _details(cell: Cell) -> list[str]:
 
 
 def _lacks(name: str, kernel: KernelConfig) -> str:
-    """What of a kernel is missing, in words; empty when nothing is."""
+    """What a kernel lacks, in words; empty when nothing is missing."""
     if kernel.supplied is not None:
-        return f"is to be given by --kernel {name}=BZIMAGE: {kernel.supplied}"
+        return f"has to be given by --kernel {name}=BZIMAGE: {kernel.supplied}"
     files = [kernel.image, kernel.deb, *kernel.patches, *kernel.fragments]
     if kernel.tree is not None and "://" not in kernel.tree:
         files.append(Path(kernel.tree))

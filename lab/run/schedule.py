@@ -75,7 +75,7 @@ class Schedule:
         return ReplayableMachine(job.supplies, job.config.xen.args, job.config.icount)
 
     def _join(self, work: list[Future[None]]) -> None:
-        """Wait for all; Ctrl-C (once) asks everything to end and goes on waiting."""
+        """Wait for all. Ctrl-C asks everything to end; the wait continues."""
         for future in work:
             while True:
                 try:
@@ -130,11 +130,11 @@ class Schedule:
         many = slots.count if alone(cell.guest, self._job.emulated) else 1
         outcome = CellRun(self._job, cell, place, slots, rule, many).run()
         if outcome.trials and outcome.verdict is not Verdict.LAB_ERROR:
-            self._durations.took(self._key(cell), outcome.seconds)
+            self._durations.record(self._key(cell), outcome.seconds)
         self._outcomes.settle(outcome)
 
     def _rule(self, cell: Cell) -> Rule:
-        """When the cell has enough; waits until its control, if it has one, is settled."""
+        """When the cell has enough boots; waits until its control, if it has one, is settled."""
         config = self._job.config
         control = control_of(cell, self._possible())
         measured = calibration(self._outcomes.trials_of(control)) if control else None
@@ -152,7 +152,7 @@ class Schedule:
         return [cell for cell in self._cells if cell.id not in self._job.supplies.impossible]
 
     def _key(self, cell: Cell) -> str:
-        """A control that measures others boots more often than the same cell alone."""
+        """A name for the cell's duration: a control that measures others boots more often."""
         measures = " measures" if self._measures(cell) else ""
         seconds = self._job.config.stress.seconds
         return f"{self._job.supplies.accel.name} {cell.id} {seconds}s{measures}"
@@ -161,15 +161,14 @@ class Schedule:
 def batches(cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells of one Xen each, in the order of their hosts: pure.
 
-    All controls come before what is measured by them, whatever Xen either needs: with
-    another order a host would wait for a control that the next one runs.
+    All controls come before the cells that they measure, whichever Xen these need: in another
+    order a host would wait for a control that the next host runs.
     """
     controls = _by_xen([cell for cell in cells if cell.is_control])
     rest = _by_xen([cell for cell in cells if not cell.is_control])
     if controls and rest:
         last = next(iter(reversed(controls)))
-        goes_on = rest.pop(last, [])
-        controls[last] = [*controls[last], *goes_on]
+        controls[last] = [*controls[last], *rest.pop(last, [])]
     return [*controls.values(), *rest.values()]
 
 

@@ -1,4 +1,4 @@
-"""`lab show` and `lab list`: runs of before, as their folders have them. Nothing is judged anew."""
+"""`lab show` and `lab list`: earlier runs, from their folders. Nothing is judged again."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ _NARROW = 40  # of a command in the list
 
 
 def show_run(path: Path) -> None:
-    """A run's closing table again."""
+    """Print a run's closing table again."""
     run = RunFolder.open(path)
     terminal = Terminal()
     manifest = run.manifest()
     terminal.say(f"{manifest['command']}")
-    terminal.say(f"begun {manifest.get('began', '?')}; evidence in {shorten(run.path)}")
+    terminal.say(f"began {manifest.get('began', '?')}; evidence in {shorten(run.path)}")
     terminal.say("")
     if not (run.path / "plan.json").is_file():
         terminal.say(f"its page is {shorten(run.path)}/summary.md")
         return
     config = LabConfig.model_validate(run.read("config.json"))
     terminal.table(read_outcomes(run), config.confidence.safety)
-    terminal.say(f"\none cell's story: lab show {shorten(run.path)} CELL")
+    terminal.say(f"\nmore about one cell: lab show {shorten(run.path)} CELL")
 
 
 def show_cell(path: Path, cell: str) -> None:
-    """One cell's whole story: verdict, reason, figures, consoles, the first corruption."""
+    """Print all about one cell: verdict, reason, figures, consoles, the first corruption."""
     run = RunFolder.open(path)
     found = {outcome.cell.id: outcome for outcome in read_outcomes(run)}
     if cell not in found:
         raise UserError(f"{path}: has no cell {cell!r} (it has {', '.join(found)})")
     terminal = Terminal()
-    for line in tell_cell(found[cell], run.trials(cell)):
+    for line in describe_cell(found[cell], run.trials(cell)):
         terminal.say(line)
 
 
-def tell_cell(outcome: CellVerdict, trials: list[TrialFolder]) -> list[str]:
-    """The story in lines."""
+def describe_cell(outcome: CellVerdict, trials: list[TrialFolder]) -> list[str]:
+    """The lines about a cell."""
     verdict = outcome.verdict.value if outcome.verdict is not None else "impossible here"
     lines = [f"{outcome.cell.id}: {verdict}", f"  {outcome.reason}", ""]
     figures = {
-        "expected": outcome.cell.expect or "nothing said: clean passes",
+        "expected": outcome.cell.expect or "nothing: clean passes",
         "windows": f"{outcome.windows:,}, {outcome.hits:,} of them hit",
         "checks": f"{outcome.checks:,}, {outcome.corruptions:,} of them failed",
         "how sure": how_sure(outcome.miss),
@@ -106,13 +106,13 @@ def _list_row(run: RunFolder) -> tuple[str, ...]:
 def _say_outcome(run: RunFolder) -> str:
     """In a few words."""
     if (run.path / "validate.json").is_file():
-        return str(run.read("validate.json").get("outcome", "cut off"))
+        return str(run.read("validate.json").get("outcome", "interrupted"))
     cells = run.summary()
     if not cells:
-        return "see summary.md" if (run.path / "summary.md").is_file() else "cut off"
+        return "see summary.md" if (run.path / "summary.md").is_file() else "interrupted"
     wrong = [c["cell"] for c in cells if c["verdict"] is not None and not c["as_expected"]]
     many = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-    sealed = "" if (run.path / "hashes.json").is_file() else ", cut off"
+    sealed = "" if (run.path / "hashes.json").is_file() else ", interrupted"
     if not wrong:
         return f"{many}, all as expected{sealed}"
     return f"{many}, {len(wrong)} not as expected{sealed}"
@@ -126,7 +126,7 @@ def read_outcomes(run: RunFolder) -> list[CellVerdict]:
 
 def _outcome(cell: Cell, stored: dict[str, Any] | None) -> CellVerdict:
     if stored is None:
-        return CellVerdict(cell, Verdict.LAB_ERROR, "not run: the run was cut off before it")
+        return CellVerdict(cell, Verdict.LAB_ERROR, "not run: the run was interrupted before it")
     verdict = stored["verdict"]
     return CellVerdict(
         cell,

@@ -1,4 +1,4 @@
-"""Room for boots: so many at once, and the important ones first."""
+"""Slots for boots: a limited number at once, the important ones first."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 
 class Slots:
-    """``count`` boots may run at once. Who waits is served by rank, lowest first, then in turn.
+    """``count`` boots may run at once. The queue is served by rank, lowest first, then in turn.
 
-    Nobody is served before the first in the queue, also when that one wants more than is free.
+    The first in the queue is always served first, also when it wants more slots than are free.
     """
 
     def __init__(self, count: int) -> None:
@@ -24,13 +24,13 @@ class Slots:
 
     @property
     def waiting(self) -> int:
-        """How many stand in the queue."""
+        """The length of the queue."""
         with self._changed:
             return len(self._waiting)
 
     @contextlib.contextmanager
     def held(self, rank: int = 0, many: int = 1) -> Iterator[None]:
-        """So many slots for the block; waits until they are free."""
+        """Hold ``many`` slots for the block; waits until they are free."""
         self.take(rank, many)
         try:
             yield

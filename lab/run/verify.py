@@ -29,7 +29,7 @@ def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
             written = trial.verdict()
             name = f"{cell.id}/{trial.path.name}"
             if written is None:
-                differences.append(f"{name}: was cut off before its verdict")
+                differences.append(f"{name}: was interrupted before its verdict")
             elif written["verdict"] != derived.verdict.value:
                 differences.append(
                     f"{name}: written {written['verdict']}, derived {derived.verdict.value}"
@@ -64,25 +64,27 @@ def verify(path: Path) -> int:
     for problem in problems:
         terminal.say(f"DOES NOT HOLD: {problem}")
     if differences:
-        _say_of_other_rules(terminal, [run])
+        _note_other_rules(terminal, [run])
     if problems:
         return Exit.LAB_ERROR
     hashes = len(run.hashes())
-    terminal.say(f"verified: {hashes} files unchanged, {len(cells)} cells derived again alike")
+    terminal.say(
+        f"verified: {hashes} files unchanged, {len(cells)} cells derived again with equal verdicts"
+    )
     return exit_code([(c.verdict, c.cell.expect) for c in cells if c.verdict is not None])
 
 
-def _say_of_other_rules(terminal: Terminal, folders: list[RunFolder]) -> None:
-    """Evidence outlives the lab that wrote it: a later one may judge otherwise."""
+def _note_other_rules(terminal: Terminal, folders: list[RunFolder]) -> None:
+    """Evidence outlives the lab that wrote it: a later version may judge differently."""
     if any(folder.manifest().get("rules") != hash_rules() for folder in folders):
         terminal.say(
-            "note: another version of the lab wrote this, which judged by other rules: "
-            "a verdict that is derived otherwise may be due to that"
+            "note: another version of the lab wrote this and judged by other rules, "
+            "which may be why a verdict differs"
         )
 
 
 def _verify_all(bisect: RunFolder) -> int:
-    """A bisect's sessions: each is a run of its own. What stopped it is left out."""
+    """Verify a bisect's sessions, each a run of its own; those set aside are left out."""
     terminal = Terminal()
     problems: list[str] = []
     checked: list[RunFolder] = []
@@ -96,7 +98,7 @@ def _verify_all(bisect: RunFolder) -> int:
     for problem in problems:
         terminal.say(f"DOES NOT HOLD: {problem}")
     if problems:
-        _say_of_other_rules(terminal, checked)
+        _note_other_rules(terminal, checked)
         return Exit.LAB_ERROR
-    terminal.say(f"verified: {len(checked)} sessions unchanged, their verdicts derived again alike")
+    terminal.say(f"verified: {len(checked)} sessions unchanged, derived again with equal verdicts")
     return 0

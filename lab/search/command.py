@@ -1,4 +1,4 @@
-"""`lab search`: from its words to its exit code."""
+"""`lab search`: from arguments to exit code."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def search(config: LabConfig, plan: Plan, results: Path) -> int:
 
 
 def resume(path: Path) -> int:
-    """`lab search --resume`: boots that have a verdict stay, the others are booted."""
+    """`lab search --resume`: finished boots stay, the others are booted."""
     folder = RunFolder.open(path)
     if not (folder.path / RECORD).is_file():
-        raise UserError(f"{path}: is a run's folder, but no search's (it has no {RECORD})")
+        raise UserError(f"{path}: is a run's folder, but not of a search (it has no {RECORD})")
     config = LabConfig.model_validate(folder.read("config.json"))
     plan = Plan(**folder.read(RECORD)["plan"])
     tried = [Cell(**one) for one in folder.plan()]

@@ -1,8 +1,8 @@
-"""`lab search`: boot candidates of the stress program's settings, keep the record, tell the winner.
+"""`lab search`: boot candidates of the stress program's settings, keep a record, name the winner.
 
-Every boot is a trial of a cell of its own in a run's folder; search.json tells the plan before
-the first boot and the state after each round. A search that was cut off goes on by its folder:
-its course depends on nothing but the plan and the trials' evidence.
+Every boot is a trial of a cell of its own in a run's folder; search.json has the plan before the
+first boot and the state after each round. An interrupted search is resumed from its folder: its
+course depends only on the plan and the trials' evidence.
 """
 
 from __future__ import annotations
@@ -59,38 +59,38 @@ class Outcome:
 
 
 class Boots(Protocol):
-    """Who boots: candidate and number to what was seen, in the order asked for."""
+    """What boots: takes candidates with boot numbers, returns the boots in the same order."""
 
     def __call__(self, wanted: Sequence[tuple[int, int]]) -> list[Boot]:
         """Each pair is a candidate and the number of its boot, from 1."""
 
 
-def search(plan: Plan, boot: Boots, tell: Callable[[dict[str, Any]], None]) -> Outcome:
-    """The whole course: rounds, then winner and default in turn; ``tell`` hears of each round."""
+def search(plan: Plan, boot: Boots, report: Callable[[dict[str, Any]], None]) -> Outcome:
+    """The whole course: rounds, then winner and default in turn; ``report`` gets each round."""
     alive = tuple(range(plan.count))
     seen: dict[int, list[Boot]] = {one: [] for one in alive}
     for number, size in enumerate(plan.rounds(), 1):
         alive = alive if number == 1 else halving.survivors(
             {one: seen[one] for one in alive}, len(size.candidates)
         )  # fmt: skip
-        _booted(seen, boot, alive, size.boots)
-        tell({"round": number, "alive": list(alive), "scores": _scores(seen)})
+        _boot(seen, boot, alive, size.boots)
+        report({"round": number, "alive": list(alive), "scores": _scores(seen)})
     best = halving.winner({one: seen[one] for one in alive})
     if best == DEFAULT:
         whole = halving.score(seen[DEFAULT])
         return Outcome(DEFAULT, {}, _score_each(seen), None, whole, whole)
     before = {one: len(seen[one]) for one in (DEFAULT, best)}
     for _ in range(plan.pairs):
-        _booted(seen, boot, (DEFAULT, best), 1)
+        _boot(seen, boot, (DEFAULT, best), 1)
     default, other = (seen[one][before[one] :] for one in (DEFAULT, best))
     return Outcome(
-        best, plan.candidates()[best], _score_each(seen), halving.compared(default, other),
+        best, plan.candidates()[best], _score_each(seen), halving.compare(default, other),
         halving.score(default), halving.score(other),
     )  # fmt: skip
 
 
-def _booted(seen: dict[int, list[Boot]], boot: Boots, alive: Sequence[int], times: int) -> None:
-    """``times`` boots of each, in turn: one of every candidate before the next of any."""
+def _boot(seen: dict[int, list[Boot]], boot: Boots, alive: Sequence[int], times: int) -> None:
+    """Add ``times`` boots of each, in turn: one of every candidate before the next of any."""
     wanted = [(one, len(seen[one]) + turn) for turn in range(1, times + 1) for one in alive]
     for (one, _), made in zip(wanted, boot(wanted), strict=True):
         seen[one].append(made)
@@ -109,8 +109,8 @@ def cell_of(cell: Cell, candidate: int, settings: Settings) -> Cell:
     return replace(cell, id=f"{cell.id}~s{candidate:02d}", settings={**cell.settings, **settings})
 
 
-def shortened(config: LabConfig, plan: Plan) -> LabConfig:
-    """Equal exposure: every boot stresses so long, however few windows it has by then."""
+def equalize(config: LabConfig, plan: Plan) -> LabConfig:
+    """Make all boots equally long, however few windows they have by then."""
     stress = config.stress.model_copy(
         update={"seconds": plan.seconds, "min_windows": 1, "min_checks": 1, "windows": 0}
     )

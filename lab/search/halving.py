@@ -1,9 +1,9 @@
 """Which settings of the stress program find a corruption soonest: the search's rule. Pure.
 
 Successive halving: candidates, the default among them, get boots of equal length in turn, so that
-what else the machine does meets all of them alike; after each round the better half goes on, with
-more boots. The winner is then booted in turn with the default, on new seeds, and only a
-difference that luck would seldom show makes it the better one.
+other load on the machine affects all of them alike. The better half enters the next round, with
+more boots each. The winner is then booted in turn with the default, on new seeds. It counts as
+better only when luck alone would seldom give such a difference.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 Settings = dict[str, int | str]
 DEFAULT = 0  # the candidate that changes nothing; never eliminated
 
-# What the program's settings may usefully be; the first of each is its default.
+# Values of the program's settings that may help; the first of each is its default.
 SPACE: Mapping[str, tuple[int | str, ...]] = {
     "openers": (1, 2, 3),
     "aim": (1, 0),
@@ -28,7 +28,7 @@ SPACE: Mapping[str, tuple[int | str, ...]] = {
     "prio": (10, 0),
     "files": ("mmx,x87,sse", "mmx"),
 }
-LEVEL = 0.05  # the chance, at most, that luck alone makes a winner
+LEVEL = 0.05  # the chance that luck alone makes a winner, at most
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class Score:
 
     @property
     def value(self) -> float:
-        """The geometric mean of both rates: neither is bought with the other."""
+        """The geometric mean of both rates, so that neither is raised at the cost of the other."""
         return math.sqrt(self.per_second * self.per_window)
 
 
 @dataclass(frozen=True)
 class Round:
-    """Who is booted how often in it; ``boots`` are numbered on from earlier rounds."""
+    """Which candidates are booted, and how often; boot numbers continue from earlier rounds."""
 
     candidates: tuple[int, ...]
     boots: int
@@ -73,7 +73,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Winner and default, booted in turn: ``chance`` is that of such a lead by luck alone."""
+    """Winner and default, booted in turn. ``chance``: of such a lead by luck alone."""
 
     wins: int
     pairs: int
@@ -95,14 +95,14 @@ def candidates(
     ]
     draw.shuffle(single)
     draw.shuffle(double)
-    # Half of either: what one key does is learnt, and what two do together.
+    # Half of either, to see what one key does and what two do together.
     mixed = [one for pair in zip(single, double, strict=False) for one in pair]
     rest = double[len(single) :]
     return [{}, *[*mixed, *rest][: max(0, count - 1)]]
 
 
 def rounds(count: int, boots: int) -> list[Round]:
-    """How many go on to each round, and with how many boots each; pure sizes, before any boot."""
+    """The sizes of all rounds: candidates, and boots of each; known before any boot."""
     made = []
     alive = count
     while True:
@@ -122,14 +122,14 @@ def score(boots: Sequence[Boot]) -> Score:
     )
 
 
-def ranked(boots: Mapping[int, Sequence[Boot]]) -> list[int]:
+def rank(boots: Mapping[int, Sequence[Boot]]) -> list[int]:
     """Candidates, the best first; where equal, the one with fewer changes (a lower number)."""
     return sorted(boots, key=lambda one: (-score(boots[one]).value, one))
 
 
 def survivors(boots: Mapping[int, Sequence[Boot]], keep: int) -> tuple[int, ...]:
     """The best ``keep``; the default is always among them, for the comparison."""
-    best = ranked(boots)[:keep]
+    best = rank(boots)[:keep]
     if DEFAULT not in best:
         best = [*best[: keep - 1], DEFAULT]
     return tuple(sorted(best))
@@ -137,19 +137,14 @@ def survivors(boots: Mapping[int, Sequence[Boot]], keep: int) -> tuple[int, ...]
 
 def winner(boots: Mapping[int, Sequence[Boot]]) -> int:
     """The best of all."""
-    return ranked(boots)[0]
+    return rank(boots)[0]
 
 
-def compared(default: Sequence[Boot], other: Sequence[Boot]) -> Comparison:
-    """Boots in pairs, side by side in time. The exact one-sided sign test, ties left out."""
+def compare(default: Sequence[Boot], other: Sequence[Boot]) -> Comparison:
+    """Compare boots in pairs, adjacent in time. The exact one-sided sign test, ties left out."""
     pairs = [(score([d]).value, score([o]).value) for d, o in zip(default, other, strict=True)]
-    told = [(d, o) for d, o in pairs if d != o]
-    wins = sum(o > d for d, o in told)
-    n = len(told)
+    untied = [(d, o) for d, o in pairs if d != o]
+    wins = sum(o > d for d, o in untied)
+    n = len(untied)
     chance = sum(math.comb(n, k) for k in range(wins, n + 1)) / 2**n
     return Comparison(wins, n, chance)
-
-
-def resized(step: Round, alive: tuple[int, ...]) -> Round:
-    """The round with the candidates that came to it."""
-    return replace(step, candidates=alive)

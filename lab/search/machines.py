@@ -1,4 +1,4 @@
-"""The boots of a search, for real: trials of a cell for each candidate."""
+"""The real boots of a search: trials of a cell for each candidate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.verdict.trial import judge
 
 @dataclass
 class Machines:
-    """Boots for real; what a folder holds already is not booted again."""
+    """Boots real machines; trials that the folder holds already are not repeated."""
 
     job: Job
     cells: list[Cell]

@@ -1,4 +1,4 @@
-"""A search in its folder: begun, run, and taken up again."""
+"""A search in its folder: begin it, run it, resume it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.evidence.manifest import make_manifest
 from lab.evidence.run import RunFolder
 from lab.report.board import Board
 from lab.report.terminal import Terminal
-from lab.search.course import RECORD, Outcome, Plan, cell_of, search, shortened
+from lab.search.course import RECORD, Outcome, Plan, cell_of, equalize, search
 from lab.search.machines import Machines
 from lab.supplies.gather import Supplies
 from lab.system.files import shorten
@@ -30,8 +30,8 @@ from lab.trial.xenhost import XenHost
 def begin(
     config: LabConfig, cell: Cell, plan: Plan, supplies: Supplies, results: Path, terminal: Terminal
 ) -> tuple[RunFolder, Outcome]:
-    """A new search in a folder of its own below ``results``, to its end."""
-    config = shortened(config, plan)
+    """Run a new search in a folder of its own below ``results``."""
+    config = equalize(config, plan)
     folder = RunFolder.create(results)
     tried = [cell_of(cell, n, settings) for n, settings in enumerate(plan.candidates())]
     folder.write("config.json", config.model_dump(mode="json"))
@@ -43,10 +43,9 @@ def begin(
 
 
 def run(job: Job, plan: Plan, tried: list[Cell], terminal: Terminal) -> Outcome:
-    """All boots that the folder does not hold yet; what came of them is in search.json.
+    """All boots that the folder does not hold yet; the outcome goes into search.json.
 
-    ``job.board``: nobody shows it. What it would say of every boot is not the story here:
-    `round 2: 6 settings` is.
+    ``job.board`` is not shown: here a line for each round is enough.
     """
     folder = job.folder
     terminal.say(
@@ -55,7 +54,7 @@ def run(job: Job, plan: Plan, tried: list[Cell], terminal: Terminal) -> Outcome:
     )
     record = folder.read(RECORD) | {"rounds": []}
 
-    def tell(state: dict[str, Any]) -> None:
+    def report(state: dict[str, Any]) -> None:
         record["rounds"].append(state)
         folder.write(RECORD, record)
         terminal.say(f"round {state['round']}: {len(state['alive'])} settings, done")
@@ -63,7 +62,7 @@ def run(job: Job, plan: Plan, tried: list[Cell], terminal: Terminal) -> Outcome:
     try:
         with _place(job, tried[0]) as (place, at_once):
             machines = Machines(job, tried, place, at_once)
-            found = search(plan, machines, tell)
+            found = search(plan, machines, report)
     finally:
         folder.seal()
     folder.write(RECORD, record | {"outcome": outcome_json(found)})
@@ -88,7 +87,7 @@ def _place(job: Job, cell: Cell) -> Iterator[tuple[Place, int]]:
 
 
 def outcome_json(found: Outcome) -> dict[str, Any]:
-    """What search.json says at the end; `better` is the word that matters."""
+    """What search.json holds at the end; `better` is the key that matters."""
     return {
         "better": found.better,
         "winner": found.winner,

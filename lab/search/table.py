@@ -1,4 +1,4 @@
-"""What a search says in the end."""
+"""What a search prints at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADINGS = ("settings", "boots", "windows", "hits", "hits/s", "hits/window")
 
 
 def words(settings: Settings) -> str:
-    """Settings as a person writes them."""
+    """Settings as one writes them on a command line."""
     return " ".join(f"{key}={value}" for key, value in settings.items()) or "as they are"
 
 
@@ -32,7 +32,7 @@ def show_outcome(found: Outcome, folder: RunFolder, terminal: Terminal) -> int:
     terminal.say("")
     terminal.rows(HEADINGS, [row(words(tried[one]), found.scores[one]) for one in order])
     if not any(score.hits for score in found.scores.values()):
-        terminal.say("\nnothing corrupted, so nothing was learnt")
+        terminal.say("\nnothing corrupted, so the search shows nothing")
         return Exit.VACUOUS
     terminal.say("")
     if found.winner == DEFAULT or found.comparison is None:
@@ -43,7 +43,7 @@ def show_outcome(found: Outcome, folder: RunFolder, terminal: Terminal) -> int:
         terminal.rows(HEADINGS, both)
         made = found.comparison
         terminal.say(
-            f"\nahead in {made.wins} of {made.pairs} pairs; by luck alone that has the chance "
+            f"\nahead in {made.wins} of {made.pairs} pairs; the chance of that by luck alone is "
             f"{made.chance:.3f}: {'better' if made.better else 'not shown to be better'}"
         )
     if found.better:

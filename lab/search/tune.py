@@ -1,4 +1,4 @@
-"""A run's wish for a search: the settings that corrupt soonest on its control's kernel."""
+"""`stress.search` of a run: the settings that corrupt soonest on its control's kernel."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from lab.system.answers import cached_sha256
 from lab.system.cache import cache_dir
 from lab.system.files import sha256_of, write_atomic
 
-# What a run takes the time for: 22 boots in the rounds, 12 to compare.
+# 22 boots in the rounds, 12 to compare: what a run has the time for.
 SHORT = Plan(cell="", seed=1, count=8, boots=1, pairs=6, seconds=5)
 
 
 def tune(config: LabConfig, chosen: list[Cell], results: Path) -> LabConfig:
-    """`stress.search`: the configuration with the settings found for the run's control.
+    """The configuration with the settings found for the run's control.
 
-    One search for a kernel, guest kind, stress program and emulator; its outcome is remembered.
-    All cells get these settings: a clean cell is measured by how its control corrupted.
+    One search for a kernel, guest kind, stress program and emulator; its outcome is cached.
+    All cells get these settings: a clean cell is measured by the rate of its control.
     ``results``: where the search keeps its folder.
     """
     controls = sorted((c for c in chosen if c.is_control), key=lambda c: c.nested)
     if not controls:
         raise UserError("stress.search: the run has no cell that is expected to corrupt")
-    found = _remembered(config, controls[0], results)
+    found = _find_settings(config, controls[0], results)
     settings = {**found, **config.stress.settings}
     stress = config.stress.model_copy(update={"settings": settings, "search": False})
     return config.model_copy(update={"stress": stress})
 
 
-def _remembered(config: LabConfig, cell: Cell, results: Path) -> Settings:
+def _find_settings(config: LabConfig, cell: Cell, results: Path) -> Settings:
     terminal = Terminal()
     supplies = gather_showing(config, [cell], terminal, [cell.id])
     kernel = supplies.kernels[cell.kernel].kernel

@@ -19,7 +19,7 @@ from lab.system.machine import memory_mib
 def find_impossible_kinds(
     config: LabConfig, cells: list[Cell], binary: Qemu, accel: Accel
 ) -> dict[str, str]:
-    """Cells of kinds that this QEMU or KVM cannot run; never left out without a word."""
+    """Cells of kinds that this QEMU or KVM cannot run, with the reason."""
     if config.host.kind == "real" or accel.nests:
         return {}
     if accel.name == "kvm":
@@ -39,7 +39,7 @@ def find_not_deterministic(config: LabConfig, cells: list[Cell]) -> dict[str, st
 
 
 def find_not_supplied(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
-    """Cells whose kernel is the user's to give."""
+    """Cells whose kernel the user has to supply."""
     return {
         cell.id: f"give it by --kernel {cell.kernel}=BZIMAGE: {words}"
         for cell in cells
@@ -97,7 +97,7 @@ def _check_room(config: LabConfig) -> None:
     if config.guests.memory_mib > room:
         raise UserError(
             f"guests.memory_mib: {config.guests.memory_mib} MiB do not fit into the nested host, "
-            f"whose host.memory_mib of {config.host.memory_mib} leaves a guest {max(0, room)}"
+            f"whose host.memory_mib of {config.host.memory_mib} leaves {max(0, room)} for a guest"
         )
 
 

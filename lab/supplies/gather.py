@@ -1,5 +1,5 @@
-"""Everything that a run's cells boot: gathered before the first boot, so that nothing missing
-is found out halfway.
+"""Everything that a run's cells boot, gathered before the first boot: what is missing is found
+before the run begins.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _RESULTS_MIB = 500
 
 @dataclass(frozen=True)
 class Supplies:
-    """``impossible``: cells that this machine or kernel cannot do, by id, with the reason."""
+    """``impossible``: cells that cannot run on this machine or kernel, by id, with the reason."""
 
     qemu: Qemu
     accel: Accel
@@ -59,7 +59,7 @@ class Supplies:
     xens: dict[str, Xen] = field(default_factory=dict)  # by name: those of variations
 
     def hypervisor(self, name: str) -> Xen | None:
-        """The one of a name, or for "" the one under `xen:`, where it was gathered."""
+        """The Xen of that name, or for "" the one under `xen:` if it was gathered."""
         return self.xens[name] if name else self.xen
 
     def provenance(self) -> dict[str, Any]:

@@ -26,10 +26,10 @@ def program(arch: int) -> Path:
 
 
 def build_cached(source: Path) -> Path:
-    """A copy of ``source`` with both binaries below, built once for each content of it.
+    """A copy of ``source`` with both binaries in it, built once for each content.
 
-    ``source`` may be read-only, and may be gone when a debugger looks for it: the binaries name
-    the copy.
+    ``source`` may be read-only, and may be gone when a debugger looks for it, so the binaries
+    name the copy.
     """
     files = sorted(path for path in source.iterdir() if path.is_file())
     parts = (part for path in files for part in (path.name, path.read_bytes()))

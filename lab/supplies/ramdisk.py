@@ -1,7 +1,7 @@
 """A guest's ramdisk: the stress program as /init and two device nodes, nothing else.
 
 Written as a cpio archive (newc, kernel: Documentation/driver-api/early-userspace/buffer-format)
-by ourselves: device nodes in it need no root, and equal input gives equal bytes.
+here: device nodes in it need no root, and equal input gives equal bytes.
 """
 
 from __future__ import annotations

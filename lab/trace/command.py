@@ -41,7 +41,7 @@ def trace(path: Path, output: str | None, vmlinux: Path | None) -> int:
 
 
 def _write(sides: list[Trace], name: str, terminal: Terminal) -> None:
-    stories = [story.tell(side) for side in sides]
+    stories = [story.build(side) for side in sides]
     drawn = text.draw(stories)
     body = json.dumps({"sides": [side.as_json() for side in sides]}) + "\n"
     files = {".txt": drawn, ".svg": svg.draw(stories), ".json": body}

@@ -29,14 +29,14 @@ _EARLIER = 0.002  # seconds
 def record_shown(
     boot: Boot, folder: Path, row: str, terminal: Terminal, options: Sequence[str] = ()
 ) -> Recording:
-    """Record a boot, shown in a row of the terminal's board."""
+    """Record a boot, with its progress in a row of the terminal's board."""
 
-    def seen(look: Glance) -> None:
+    def show(look: Glance) -> None:
         terminal.board.state(row, "recording: stressing" if look.started else "recording: booting")
 
     terminal.board.add(row)
     terminal.board.state(row, "recording: booting")
-    return record(boot, folder, seen, options)
+    return record(boot, folder, show, options)
 
 
 def trace_corruption(
@@ -59,7 +59,7 @@ def trace_corruption(
         if story.has_source(made):
             break
     made.title = f"Linux {made.kernel} {'as dom0 (PV)' if made.pv else 'natively'}"
-    terminal.board.done(ROW, None, f"{len(made.events)} events", None)
+    terminal.board.finish(ROW, None, f"{len(made.events)} events", None)
     return made
 
 

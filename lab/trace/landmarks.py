@@ -74,7 +74,7 @@ def find_landmarks(kernel: Symbols, program: Symbols, pv: bool) -> Landmarks:
     """UserError, naming what is missing, when a trace of these is impossible."""
     names: dict[str, str] = {}
 
-    def needed(symbols: Symbols, what: str, wanted: tuple[str, ...]) -> int:
+    def require(symbols: Symbols, what: str, wanted: tuple[str, ...]) -> int:
         found = symbols.first(wanted)
         if found is None:
             raise UserError(
@@ -90,19 +90,19 @@ def find_landmarks(kernel: Symbols, program: Symbols, pv: bool) -> Landmarks:
 
     allocators = {at: name for name, at in kernel.all(ALLOCATORS).items()}
     if not allocators:
-        needed(kernel, "the allocation", ALLOCATORS)
+        require(kernel, "the allocation", ALLOCATORS)
     return Landmarks(
-        nm=needed(kernel, "#NM", NM),
-        switch=needed(kernel, "the context switch", SWITCH),
+        nm=require(kernel, "#NM", NM),
+        switch=require(kernel, "the context switch", SWITCH),
         allocators=allocators,
         cr0=perhaps(PV_CR0) if pv else None,
         clts=perhaps(PV_CLTS) if pv else None,
         owner=perhaps(OWNER),
         per_cpu=perhaps(PER_CPU),
-        init_task=needed(kernel, "the first task", INIT_TASK),
-        start=needed(program, "its start", START),
-        load=needed(program, "the load of the registers", LOAD),
-        store=needed(program, "the check of the registers", STORE),
-        failed=needed(program, "a failed check", FAILED),
+        init_task=require(kernel, "the first task", INIT_TASK),
+        start=require(program, "its start", START),
+        load=require(program, "the load of the registers", LOAD),
+        store=require(program, "the check of the registers", STORE),
+        failed=require(program, "a failed check", FAILED),
         names=names,
     )

@@ -43,10 +43,10 @@ def trace_natively(
             start = at - (BEFORE_NS[0] >> _SHIFT)
             made.events = record_events(recording, marks, start, corrupts=False)
             if made.events and story.complete(made.events, corrupts=False):
-                terminal.board.done(_ROW, None, f"{len(made.events)} events", None)
+                terminal.board.finish(_ROW, None, f"{len(made.events)} events", None)
                 return made
         said = f"no opener slept in its #NM in {_WINDOWS} windows: no native side"
-        terminal.board.done(_ROW, None, said, None)
+        terminal.board.finish(_ROW, None, said, None)
         return None
 
 

@@ -71,7 +71,7 @@ def record(
         boot, made.console, Deadline(_SECONDS), seen, threading.Event(), made.log, options
     )
     if ending.how != "finished":
-        raise LabError(f"the boot did not come to its end ({ending.how}): {ending.detail}")
+        raise LabError(f"the boot did not reach its end ({ending.how}): {ending.detail}")
     return made
 
 
@@ -88,7 +88,7 @@ def stopped(recording: Recording) -> Iterator[GdbStub]:
 
 @contextlib.contextmanager
 def attached(replaying: Replaying) -> Iterator[GdbStub]:
-    """A connection to it; after the block the machine stands and another one may connect."""
+    """A connection to it; after the block the machine is stopped, another client may connect."""
     with contextlib.closing(GdbStub(replaying.socket, Deadline(_SECONDS))) as stub:
         yield stub
 
@@ -100,7 +100,7 @@ def started(recording: Recording, scratch: Path, snapshots: bool = False) -> Ite
     ``scratch``: a folder that has room for the ``SOCKET``.
 
     ``snapshots``: it can keep and load them, if it was recorded ``REWINDABLE``. Then it also
-    stands still at its power off, where gdb would else complain of a lost connection.
+    stops at its power off, where gdb would otherwise report a lost connection.
     """
     socket, console = scratch / SOCKET, scratch / "console.log"
     with machine.staged(recording.boot) as (again, folder):
@@ -125,7 +125,7 @@ def started(recording: Recording, scratch: Path, snapshots: bool = False) -> Ite
 
 
 def _drive(scratch: Path) -> list[str]:
-    """Where snapshots lie: a drive that no device of the machine shows to the guest."""
+    """Where snapshots are: a drive that no device of the machine shows to the guest."""
     run(["qemu-img", "create", "-q", "-f", "qcow2", scratch / _SNAPSHOTS, "16M"])
     return [
         "-no-shutdown",

@@ -69,7 +69,7 @@ def short(who: Owner | None, value: int = 0) -> str:
     return f"{who.role[0].upper()}{who.id}/{who.serial}"
 
 
-def tell(trace: Trace) -> Story:
+def build(trace: Trace) -> Story:
     """What this trace shows; LabError when it holds no task that slept in its #NM."""
     events = _drop_repeats(trace.events)
     plot = _find_plot(events)
@@ -89,7 +89,7 @@ def complete(events: list[Event], corrupts: bool) -> bool:
 
 
 def lanes(trace: Trace) -> dict[int, Lane]:
-    """The tasks of the story by the addresses of their task_struct; LabError as for ``tell``."""
+    """The tasks of the story by the addresses of their task_struct; LabError as for ``build``."""
     events = _drop_repeats(trace.events)
     return _lanes(events, _find_plot(events))
 
@@ -99,10 +99,10 @@ def _lanes(events: list[Event], plot: _Plot) -> dict[int, Lane]:
 
 
 def moments(trace: Trace) -> dict[str, Event]:
-    """Where to stop, by name, in the order of the boot; LabError as for ``tell``.
+    """Where to stop, by name, in the order of the boot; LabError as for ``build``.
 
-    ``value``: the value that B will read has been loaded (absent when nobody was seen loading
-    it); ``trap``: A is about to execute its first FPU instruction; ``nm``: the handler begins;
+    ``value``: the value that B will read has been loaded (absent when that load was not
+    seen); ``trap``: A is about to execute its first FPU instruction; ``nm``: the handler begins;
     ``alloc``: it allocates; ``sleep``: A leaves the processor in it; ``read``: B has read its
     registers; ``failed``.
     """
@@ -158,9 +158,9 @@ def _find_plot(events: list[Event]) -> _Plot:
 
 
 def _find_window(events: list[Event], asleep: int, check: int) -> _Plot | None:
-    """The window that the switch ``asleep`` lies in, where it is one."""
+    """The window around the switch ``asleep``; None when it is not in one."""
     switch = events[asleep]
-    # Once the #NM is through with the registers, the kernel believes TS clear.
+    # Once the #NM handler has loaded the registers, the kernel believes TS clear.
     if switch.kind != "switch" or switch.believed != 1:
         return None
     nm = _find_before(events, asleep, "nm", switch.task)

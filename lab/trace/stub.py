@@ -2,7 +2,7 @@
 
 The GDB remote serial protocol, as much of it as a trace needs (GDB manual, appendix E; QEMU's
 own packets: docs/system/gdb.rst). Emulated breakpoints write nothing into the guest's memory,
-and the virtual clock stands while the machine is stopped, so a traced boot stays the same boot.
+and the virtual clock stops while the machine is stopped, so a traced boot stays the same boot.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class GdbStub:
         return self._stopped(self.ask("c"))
 
     def step(self) -> bool:
-        """Run one instruction, also one that a breakpoint stands on."""
+        """Run one instruction, also one with a breakpoint on it."""
         return self._stopped(self.ask("s"))
 
     def registers(self) -> dict[str, int]:
@@ -160,7 +160,7 @@ class GdbStub:
     def _any_packet(self) -> str:
         """The next packet, acknowledged."""
         while (end := self._end()) is None:
-            self._pending += self._received()
+            self._pending += self._receive()
         start = self._pending.index(b"$")
         body = self._pending[start + 1 : end]
         self._pending = self._pending[end + 3 :]
@@ -173,7 +173,7 @@ class GdbStub:
         end = self._pending.find(b"#", start) if start >= 0 else -1
         return end if end >= 0 and len(self._pending) >= end + 3 else None
 
-    def _received(self) -> bytes:
+    def _receive(self) -> bytes:
         try:
             self._socket.settimeout(max(self._deadline.remaining(), 0.01))
             data = self._socket.recv(65536)

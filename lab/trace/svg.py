@@ -28,7 +28,7 @@ _LEGEND = (
 def draw(sides: list[Story]) -> str:
     """All of it, as one image without scripts, fonts or references of its own."""
     rows = max(len(side.rows) + sum(row.right is False for row in side.rows) for side in sides)
-    words = [_wrapped(side, len(sides)) for side in sides]
+    words = [_wrap(side, len(sides)) for side in sides]
     height = _HEAD + rows * _STEP + 20 + 17 * max(len(lines) for lines in words) + 3 * 17 + _MARGIN
     width = 2 * _MARGIN + len(sides) * _SIDE + (len(sides) - 1) * _GUTTER
     parts = [
@@ -47,7 +47,7 @@ def draw(sides: list[Story]) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _wrapped(side: Story, sides: int) -> list[str]:
+def _wrap(side: Story, sides: int) -> list[str]:
     return textwrap.wrap(side.says, 100 if sides > 1 else 110)
 
 

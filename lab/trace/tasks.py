@@ -1,7 +1,7 @@
 """Naming the tasks of a trace: their pids and commands, read out of the kernel's own task_structs.
 
-A name can change while a boot goes on (exec), so each event keeps what its tasks were then. Where
-the pid lies in a task_struct is found only when enough of them have been seen: at the end.
+A name can change during a boot (exec), so each event keeps what its tasks were then. The place
+of the pid in a task_struct is found only when enough of them have been seen: at the end.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Tasks:
 
 
 def _name(raw: bytes, place: int | None) -> tuple[int | None, str]:
-    """Pid and command of a task_struct; ``place`` is where the pid lies."""
+    """Pid and command of a task_struct; ``place`` is the offset of the pid."""
     if not raw:
         return None, ""
     comm = raw[-_COMM_BYTES:].split(b"\0")[0].decode("ascii", "replace")
@@ -64,10 +64,10 @@ def _name(raw: bytes, place: int | None) -> tuple[int | None, str]:
 
 
 def find_pid(tasks: list[bytes]) -> int | None:
-    """Where in a task_struct its pid lies: pure.
+    """The offset of the pid in a task_struct: pure.
 
     No debugging information is needed: every task here is the only thread of its process, so
-    pid and tgid lie side by side, are equal, and differ from task to task. None when unsure.
+    pid and tgid are adjacent, are equal, and differ from task to task. None when unsure.
     """
     distinct = list(dict.fromkeys(tasks))
     if len(distinct) < 3:

@@ -34,7 +34,7 @@ class Tracer:
         self._tasks = Tasks(self.stub, self.marks.init_task)
 
     def run(self) -> list[Event]:
-        """Record from where the machine stands."""
+        """Record from where the machine is stopped."""
         marks = self.marks
         for place in (marks.nm, marks.switch, marks.load, marks.store, marks.failed):
             self.stub.set_breakpoint(place)
@@ -139,7 +139,7 @@ class Tracer:
             ns=now - self._began,
             task=self._current,
             ts=ts,
-            # Outside a PV guest nobody but the kernel writes the bit.
+            # Outside a PV guest only the kernel writes the bit.
             believed=self._believed if self.marks.cr0 is not None else ts,
             mm=[registers[f"st{number}"] & (1 << 64) - 1 for number in range(8)],
             detail=detail,

@@ -18,8 +18,8 @@ from lab.verdict.stopping import Asked
 
 # From power-on to the program's first record; a Debian kernel as HVM is the slowest under TCG.
 _BOOT_SECONDS = {"native": 180, "dom0": 240, "pv": 240, "pvh": 300, "hvm": 600}
-# A run may take four times its seconds to reach its windows, and guest seconds may pass slower
-# than ours under emulation on a busy machine.
+# A run may take four times its seconds to reach its windows, and guest time may be slower than
+# wall time under emulation on a busy machine.
 _STRETCH = 10
 # panic=1: a dead kernel reboots, which ends the machine. edd, timer check: minutes under TCG.
 _ARGS = "panic=1"
@@ -50,7 +50,7 @@ class Assignment:
 
 
 def gather_facts(cell: Cell, number: int, config: LabConfig) -> TrialFacts:
-    """What the verdict will depend on besides the console. The nonce ties the two together."""
+    """What the verdict depends on besides the console. The nonce ties the two together."""
     return TrialFacts(
         cell=cell.id,
         trial=number,
@@ -103,7 +103,7 @@ def make_assignment(job: Job, cell: Cell, facts: TrialFacts, asked: Asked) -> As
 
 
 def pick_needed_args(cell: Cell, args: str) -> str:
-    """Arguments that the kernel's version calls for, unless the user spoke about them."""
+    """Arguments that the kernel's version needs, unless the user has set them."""
     return args if args and "eagerfpu" not in cell.args else ""
 
 
@@ -124,5 +124,5 @@ def program_settings(
 
 
 def boot_words(values: dict[str, str]) -> str:
-    """Settings as words of a kernel command line; the kernel passes over dotted names."""
+    """Settings as words of a kernel command line; the kernel ignores dotted names."""
     return " ".join(f"mmx.{key}={value}" for key, value in values.items())

@@ -1,4 +1,4 @@
-"""The place of pv, pvh and hvm cells: a guest on the Xen host."""
+"""Where pv, pvh and hvm cells boot: a guest on the Xen host."""
 
 from __future__ import annotations
 
@@ -67,4 +67,4 @@ class HostPlace:
     def keep(
         self, task: Assignment, facts: TrialFacts, folder: TrialFolder, verdict: TrialVerdict
     ) -> None:
-        """Nothing: a nested host's time is the machine's, so no boot can be repeated exactly."""
+        """Does nothing: a nested host runs in the machine's time, its boots cannot be repeated."""

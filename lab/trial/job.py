@@ -13,7 +13,7 @@ from lab.supplies.gather import Supplies
 
 @dataclass(frozen=True)
 class Job:
-    """``stop`` is set by Ctrl-C: what runs is ended, the rest not begun."""
+    """``stop`` is set by Ctrl-C: running boots are ended, no others begin."""
 
     config: LabConfig
     supplies: Supplies

@@ -1,4 +1,4 @@
-"""How much goes on side by side: what this machine, and the host in it, have room for."""
+"""How many boots run side by side: as this machine, and the host in it, have room for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place of native and dom0 cells: a QEMU for each trial."""
+"""Where native and dom0 cells boot: a QEMU for each trial."""
 
 from __future__ import annotations
 
@@ -66,4 +66,4 @@ class OwnMachine:
     def keep(
         self, task: Assignment, facts: TrialFacts, folder: TrialFolder, verdict: TrialVerdict
     ) -> None:
-        """Nothing: the console is all that there is of a boot at the machine's own speed."""
+        """Does nothing: a boot at the machine's own speed cannot be repeated."""

@@ -1,4 +1,4 @@
-"""Where a trial boots, and how it shows what it does."""
+"""Where a trial boots, and how it reports progress."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Place(Protocol):
     def keep(
         self, task: Assignment, facts: TrialFacts, folder: TrialFolder, verdict: TrialVerdict
     ) -> None:
-        """After a corruption: what makes it replayable into the trial's folder, where it can be."""
+        """After a corruption: make it replayable in the trial's folder, if that is possible."""
 
 
 def show(board: Board, task: Assignment, look: Glance) -> None:
-    """Bring a look at a console to the board."""
+    """Report a look at a console to the board."""
     if look.started:
         board.boot(task.cell.id, task.trial, "stressing")
     if look.windows or look.corruptions:

@@ -30,7 +30,7 @@ def run_trial(job: Job, cell: Cell, number: int, place: Place, asked: Asked) -> 
     if verdict.verdict is Verdict.CORRUPTS:
         place.keep(task, facts, folder, verdict)
     folder.write_verdict(verdict)
-    job.board.boot_ended(cell.id, number)
+    job.board.end_boot(cell.id, number)
     return verdict
 
 

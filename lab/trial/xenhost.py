@@ -1,4 +1,4 @@
-"""The Xen host as a run uses it: nested or real, its guests' place, and its evidence."""
+"""The Xen host as a run uses it: nested or real, with its evidence."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class XenHost:
     def __post_init__(self) -> None:
         self._nested: NestedHost | None = None
         self._real: Shell | None = None
-        self._shared = threading.Lock()  # of the host's own shell: one guest's at a time
+        self._shared = threading.Lock()  # the host's own shell, for one guest at a time
         self._checking = threading.Lock()
 
     @property
@@ -81,7 +81,7 @@ class XenHost:
 
     @contextlib.contextmanager
     def own_shell(self) -> Iterator[Shell]:
-        """A shell for one guest: with several at once, one's trouble must not cut off another.
+        """A shell for one guest: a failure of one must not disconnect another.
 
         The first of them has the host's, which is connected already.
         """
@@ -110,7 +110,7 @@ class XenHost:
 
             self._real = Shell(find_address(self.job.config.host))
             make_ready(self._real)
-            self.job.board.done(ROW, None, "connected", None)
+            self.job.board.finish(ROW, None, "connected", None)
             return
         self._nested = nested_host(self.job.config, self.job.supplies, self.xen)
         try:
@@ -125,23 +125,23 @@ class XenHost:
             guest.destroy_leftovers(self.shell)
         for what, seconds in self._nested.seconds.items():
             self.job.folder.time(f"{self._row} {what}", seconds)
-        self.job.board.done(self._row, None, "ready", None)
+        self.job.board.finish(self._row, None, "ready", None)
 
     def check(self) -> None:
-        """Before each guest: it is still the Xen that we started."""
+        """LabError unless it is still the Xen that we started; called before each guest."""
         if self._nested is not None:
             with self._checking:
                 self._nested.check()
 
     def collect(self) -> None:
-        """Xen's own words into the run's folder; what cannot be had is said there."""
+        """Xen's logs into the run's folder, with a note for each that is missing."""
         from playbooks.collect import collect
 
         with contextlib.suppress(LabError):
             collect(self.shell, self.evidence)
 
     def stop(self, keep: bool) -> None:
-        """End a nested host unless somebody asked to keep it; its console stays in the run."""
+        """End a nested host unless it is to be kept; its console stays in the run's folder."""
         if self._nested is not None and self._nested.folder.held:  # not one that another lab uses
             self._keep_console()
             if keep:

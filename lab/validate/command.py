@@ -1,4 +1,4 @@
-"""`lab validate`: from its words to its exit code."""
+"""`lab validate`: from arguments to exit code."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from lab.errors import UserError
 from lab.evidence.run import RunFolder
 from lab.supplies.feasible import check_input
 from lab.validate.course import FILE, run_rounds
-from lab.validate.request import Request, Subject, fitted, names_of, subject_of
+from lab.validate.request import Request, Subject, fit_patch, names_of, subject_of
 
 
 def validate(config: LabConfig, path: Path, request: Request, results: Path, repeat: str) -> int:
     """The whole command; returns its exit code."""
     names = names_of(request, config)
     check_input(config, [before.partition("-")[0] for _, before, _ in names])
-    patches = fitted(request)
+    patches = fit_patch(request)
     folder = RunFolder.create(results)
     subject = subject_of(config, request, names, patches, folder)
     folder.write_text("lab.yaml", path.read_text())
@@ -27,10 +27,10 @@ def validate(config: LabConfig, path: Path, request: Request, results: Path, rep
 
 
 def resume(path: Path) -> int:
-    """`lab validate --resume`: the rounds go on where they were; what was booted stays."""
+    """`lab validate --resume`: continue the rounds; finished boots stay."""
     folder = RunFolder(path.resolve())
     if not (folder.path / FILE).is_file():
-        raise UserError(f"{path}: is no folder of `lab validate` (it has no {FILE})")
+        raise UserError(f"{path}: is not a folder of `lab validate` (it has no {FILE})")
     known = folder.read(FILE)
     config = LabConfig.model_validate(folder.read("validate-config.json"))
     names = [(name, before, after) for name, before, after in known["names"]]

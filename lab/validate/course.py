@@ -1,7 +1,7 @@
 """Does this patch fix it, and break nothing else that we watch? The course of `lab validate`.
 
 Rounds of fresh boots in one run's folder: in each round every cell boots once more, the kernel
-without the patch beside the one with it, until what is clean is so to the wanted level.
+without the patch beside the one with it, until the clean cells reach the wanted confidence.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ def round_config(config: LabConfig, number: int) -> LabConfig:
     return config.model_copy(update={"trials": boots, "confidence": confidence})
 
 
-def paired(names: Names, outcomes: Sequence[CellVerdict]) -> list[Row]:
+def pair_cells(names: Names, outcomes: Sequence[CellVerdict]) -> list[Row]:
     """The cells without and with the patch, by the pair's name."""
     by_id = {found.cell.id: found for found in outcomes}
     return [(name, by_id[before], by_id[after]) for name, before, after in names]
 
 
-def judged(rows: Sequence[Row]) -> Decision:
-    """What the cells say of the patch so far."""
+def decide_rows(rows: Sequence[Row]) -> Decision:
+    """What the cells say about the patch so far."""
     return decide([Pair(name, a.verdict, b.verdict) for name, a, b in rows])
 
 
 def enough(rows: Sequence[Row], number: int, most: int) -> bool:
-    """Whether a further round would tell nothing new: pure."""
-    decision = judged(rows)
+    """Whether another round would show nothing new: pure."""
+    decision = decide_rows(rows)
     if number >= most:
         return True
     if decision.outcome is Outcome.LAB_ERROR:
-        return False  # our own fault, the only one that is tried again
+        return False  # our own fault, the only outcome that is tried again
     if decision.outcome in (Outcome.BREAKS, Outcome.DOES_NOT_FIX):
         # Unless it is not known yet whether the cell was clean before.
         return not any(
@@ -69,21 +69,21 @@ def enough(rows: Sequence[Row], number: int, most: int) -> bool:
 
 
 def _unsure(found: CellVerdict) -> bool:
-    """Vacuous only for want of exposure: every boot by itself was clean."""
+    """Vacuous only because of too little exposure: every boot alone was clean."""
     if found.verdict is not Verdict.VACUOUS:
         return False
     return all(trial.verdict in (Verdict.CLEAN, Verdict.LAB_ERROR) for trial in found.trials)
 
 
 def run_rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
-    """To the decision; its exit code, or 130."""
+    """Boot rounds until there is a decision; its exit code, or 130."""
     config, most = subject.config, subject.config.confidence.max_boots
     broken = _build(config)
     if broken is not None:
         return _close(folder, subject, broken, [], 0, repeat)
     by_id = {cell.id: cell for cell in cells(config)}
     chosen = [by_id[cell] for _, *pair in subject.names for cell in pair]
-    # A round that was cut off is gone on with: its boots are there.
+    # An interrupted round is continued: its boots are in the folder.
     failed_before = False
     number = max([1, *(len(folder.trials(cell.id)) for cell in chosen)])
     try:
@@ -93,20 +93,20 @@ def run_rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
             outcomes = run_experiment(
                 round_config(config, number), chosen, folder, terminal, False, repeat, True
             )
-            rows = paired(subject.names, outcomes)
-            failed = judged(rows).outcome is Outcome.LAB_ERROR
+            rows = pair_cells(subject.names, outcomes)
+            failed = decide_rows(rows).outcome is Outcome.LAB_ERROR
             if enough(rows, number, most) or (failed and failed_before):
                 break
             failed_before = failed
             number += 1
     except KeyboardInterrupt:
-        Terminal().say(f"interrupted; go on with: lab validate --resume {folder.path}")
+        Terminal().say(f"interrupted; resume with: lab validate --resume {folder.path}")
         return Exit.INTERRUPTED
-    return _close(folder, subject, judged(rows), rows, number, repeat)
+    return _close(folder, subject, decide_rows(rows), rows, number, repeat)
 
 
 def _build(config: LabConfig) -> Decision | None:
-    """Build both trees; a patched one that does not build, where the other does, is broken."""
+    """Build both trees. Breaks when only the patched one does not build."""
     from lab.kernel.build import BuildFailed
     from lab.kernel.resolve import resolve
 
@@ -133,10 +133,14 @@ def _close(
     rounds: int,
     repeat: str,
 ) -> int:
-    facts = {**subject.facts, **_seen(folder), "rounds": f"{rounds} of fresh boots, interleaved"}
-    told = [{"cell": n, "effect": Pair(n, a.verdict, b.verdict).effect} for n, a, b in rows]
+    facts = {
+        **subject.facts,
+        **_read_versions(folder),
+        "rounds": f"{rounds} of fresh boots, interleaved",
+    }
+    effects = [{"cell": n, "effect": Pair(n, a.verdict, b.verdict).effect} for n, a, b in rows]
     summary = {"outcome": decision.outcome.value, "reason": decision.reason, "rounds": rounds,
-               "cells": told}  # fmt: skip
+               "cells": effects}  # fmt: skip
     folder.write(FILE, {**folder.read(FILE), **summary})
     text = validatetext.page(subject.title, decision, rows, facts, subject.notes, repeat)
     folder.write_text("validate.txt", text)
@@ -149,7 +153,7 @@ def _close(
     return decision.outcome.exit_code
 
 
-def _seen(folder: RunFolder) -> dict[str, str]:
+def _read_versions(folder: RunFolder) -> dict[str, str]:
     """Versions from the manifest of the run."""
     if not (folder.path / "manifest.json").is_file():
         return {}  # nothing was booted

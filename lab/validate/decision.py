@@ -97,7 +97,7 @@ def decide(pairs: Sequence[Pair]) -> Decision:
 
     1. LAB_ERROR: a cell has no verdict because the lab failed.
     2. VACUOUS: no pv or dom0 cell corrupts without the patch, so nothing can be shown to be fixed.
-    3. BREAKS: a cell that was clean or alive is not any more.
+    3. BREAKS: a cell that was clean or alive no longer is.
     4. DOES NOT FIX: a cell corrupts with the patch.
     5. VACUOUS: a cell that corrupted, or was clean, is not shown to be clean with the patch.
     6. FIXES: all that corrupted is clean, all that was clean still is.
@@ -113,8 +113,8 @@ def decide(pairs: Sequence[Pair]) -> Decision:
         )
     worse = [pair for pair in pairs if broken(pair)]
     if worse:
-        told = "; ".join(f"{p.name} was {_word(p.before)}, is {_word(p.after)}" for p in worse)
-        return Decision(Outcome.BREAKS, told)
+        changes = "; ".join(f"{p.name} was {_word(p.before)}, is {_word(p.after)}" for p in worse)
+        return Decision(Outcome.BREAKS, changes)
     still = [pair.name for pair in pairs if pair.after is Verdict.CORRUPTS]
     if still:
         return Decision(Outcome.DOES_NOT_FIX, f"corruption in {_names(still)} with the patch")
@@ -124,7 +124,7 @@ def decide(pairs: Sequence[Pair]) -> Decision:
         if p.before in (Verdict.CORRUPTS, Verdict.CLEAN) and p.after is Verdict.VACUOUS
     ]
     if unshown:
-        return Decision(Outcome.VACUOUS, f"with the patch nothing is shown of {_names(unshown)}")
+        return Decision(Outcome.VACUOUS, f"with the patch {_names(unshown)} showed nothing")
     clean = [p.name for p in pairs if p.before is Verdict.CLEAN and p.after is Verdict.CLEAN]
     unwatched = [p.name for p in pairs if p.before is Verdict.VACUOUS or p.after is Verdict.VACUOUS]
     text = f"corruption in {_names([pair.name for pair in ill])} without the patch, none with it"

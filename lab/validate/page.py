@@ -16,7 +16,7 @@ _WIDTH = 76  # of a mail
 _MEANING = {
     Outcome.FIXES: "the patch fixes it, and nothing that was watched broke",
     Outcome.DOES_NOT_FIX: "registers still leak with the patch",
-    Outcome.BREAKS: "a cell that was clean or alive is not any more",
+    Outcome.BREAKS: "a cell that was clean or alive no longer is",
     Outcome.VACUOUS: "this proves nothing about the patch",
     Outcome.LAB_ERROR: "the lab failed; this says nothing about the patch",
 }
@@ -33,21 +33,21 @@ def page(
 ) -> str:
     """Plain text that can be sent as it is: outcome, table, what was run, how to repeat it."""
     lines = [f"{decision.outcome.value}: {title}", ""]
-    lines += _filled(f"{_MEANING[decision.outcome]}: {decision.reason}.")
+    lines += _fill(f"{_MEANING[decision.outcome]}: {decision.reason}.")
     lines += ["", *_table(rows), *_LEGEND, ""] if rows else [""]
     lines += [line for name, a, b in rows for line in _why(name, a, b)]
     for key, value in facts.items():
-        lines += _filled(f"{key}: {value}", indent="  ")
+        lines += _fill(f"{key}: {value}", indent="  ")
     if notes:
         lines += ["", "What was done to the patch so that it applies:"]
-        lines += [line for note in notes for line in _filled(f"- {note}", indent="  ")]
+        lines += [line for note in notes for line in _fill(f"- {note}", indent="  ")]
     lines += ["", f"Again: {repeat}"]
     if decision.outcome is Outcome.FIXES:
         lines += ["", "Tested-by: YOUR NAME <your@address>"]
     return "\n".join(lines) + "\n"
 
 
-def _filled(text: str, indent: str = "") -> list[str]:
+def _fill(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(
         text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
@@ -80,9 +80,9 @@ def _why(name: str, before: CellVerdict, after: CellVerdict) -> list[str]:
     for word, found in (("without", before), ("with", after)):
         if found.verdict in (Verdict.CLEAN, Verdict.CORRUPTS):
             continue
-        lines += _filled(f"{name} {word} the patch: {found.reason}", indent="  ")
+        lines += _fill(f"{name} {word} the patch: {found.reason}", indent="  ")
     if after.miss is not None:
-        lines += _filled(f"{name} with the patch: {after.reason}", indent="  ")
+        lines += _fill(f"{name} with the patch: {after.reason}", indent="  ")
     return [*lines, ""] if lines else []
 
 

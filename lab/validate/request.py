@@ -1,4 +1,4 @@
-"""What `lab validate` is asked for, made into cells: the patch fitted, both sides named."""
+"""The request of `lab validate` made into cells: the patch fitted, both sides named."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Subject:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def configured(
+def configure(
     config: LabConfig, names: Names, changes: dict[str, Any], affected: Sequence[str]
 ) -> LabConfig:
     """The user's configuration with ``changes`` and only the pairs' cells: pure."""
@@ -66,23 +66,23 @@ def of_kernels(config: LabConfig, names: Names, before: Any, after: Any) -> LabC
     """Two kernels, the same otherwise."""
     kernels = {BEFORE: before, AFTER: after}
     affected = [cell for name, cell, _ in names if in_question(name)]
-    return configured(config, names, {"kernels": kernels}, affected)
+    return configure(config, names, {"kernels": kernels}, affected)
 
 
 def of_xens(config: LabConfig, names: Names, first: str, before: Any, after: Any) -> LabConfig:
-    """Two hypervisors under the user's kernels, of which the first is affected."""
+    """Two hypervisors under the user's kernels, the first of which is affected."""
     variations = {name: VariationConfig(xen=name) for name in (BEFORE, AFTER)}
     affected = [cell for name, cell, _ in names if in_question(name) and f"-{first}~" in cell]
     changes = {"xens": {BEFORE: before, AFTER: after}, "variations": variations}
-    return configured(config, names, changes, affected)
+    return configure(config, names, changes, affected)
 
 
-def fitted(request: Request) -> list[Fitted]:
-    """The patch made to fit the tree, before anything is built or booted."""
+def fit_patch(request: Request) -> list[Fitted]:
+    """The patch fitted to the tree, before anything is built or booted."""
     if request.patch is None:
         return []
     patches = patchmail.read(request.patch)
-    if request.tree is None:  # for Xen: fitted when its source is there
+    if request.tree is None:  # for Xen: fitted when its source is unpacked
         return []
     return patchmail.fit(patches, _source(request), request.fuzz, request.loose)
 
@@ -106,7 +106,7 @@ def subject_of(
         made = of_kernels(config, names, before, after)
         return Subject("a kernel with a change", made, names, (), facts)
     assert request.patch is not None
-    strict = _kept(request.patch, patches, folder)
+    strict = _keep_patch(request.patch, patches, folder)
     title = next((p.subject for p in patchmail.read(request.patch) if p.subject), "")
     title = title or request.patch.name
     facts = {"patch": str(request.patch)}
@@ -120,7 +120,7 @@ def subject_of(
         )  # fmt: skip
         return Subject(title, made, names, notes, facts)
     source = _source(request)
-    # The commit, not the branch: it may move while we are at it.
+    # The commit, not the branch, which may move meanwhile.
     commit = source.commit if isinstance(source, RevisionSource) else None
     place = request.tree if commit else str(Path(str(request.tree)).resolve())
     entry = {"tree": place, "rev": commit}
@@ -133,8 +133,8 @@ def subject_of(
     return Subject(title, made, names, notes, facts)
 
 
-def _kept(patch: Path, fitted: list[Fitted], folder: RunFolder) -> list[Path]:
-    """The patch as it came, and the strict ones that are applied."""
+def _keep_patch(patch: Path, fitted: list[Fitted], folder: RunFolder) -> list[Path]:
+    """Keep the patch as it came, and the strict ones that are applied; returns those."""
     kept = folder.path / "patch"
     came = kept / "as-it-came"
     if patch.is_dir():
@@ -156,7 +156,7 @@ def _xen_source(given: str, rev: str | None) -> dict[str, Any]:
 
 
 def names_of(request: Request, config: LabConfig) -> list[tuple[str, str, str]]:
-    """Each pair once; among them one in which the bug can be."""
+    """Each pair once; at least one can have the bug."""
     kinds = list(dict.fromkeys(request.kinds or GUEST_KINDS))
     for kind in kinds:
         guest, _, variation = kind.partition("~")

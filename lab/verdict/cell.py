@@ -29,7 +29,7 @@ class CellVerdict:
     # CLEAN only: the bound on the chance that a kernel as bad as the control, by its lower bound
     # and the safety factor, would have shown nothing in this exposure.
     miss: float | None = None
-    # The same of a cell that is VACUOUS only because its clean boots are too few so far.
+    # The same for a cell that is VACUOUS only because its clean boots are too few so far.
     miss_so_far: float | None = None
 
     @property
@@ -72,7 +72,7 @@ class CellVerdict:
 
 
 def combine(cell: Cell, trials: list[TrialVerdict], seconds: float = 0.0) -> CellVerdict:
-    """The most severe trial decides. A LAB_ERROR that a later trial made good is set aside."""
+    """The most severe trial decides. A LAB_ERROR before a successful trial is ignored."""
     if not trials:
         return CellVerdict(cell, Verdict.LAB_ERROR, "no trial was run")
     counted = [t for t in trials if t.verdict is not Verdict.LAB_ERROR]
@@ -86,7 +86,7 @@ def combine(cell: Cell, trials: list[TrialVerdict], seconds: float = 0.0) -> Cel
 def with_controls(
     cells: Sequence[CellVerdict], wanted: ConfidenceConfig = _DEFAULT
 ) -> list[CellVerdict]:
-    """A clean cell stays so only if its control corrupted, and as sure as is wanted."""
+    """A clean cell stays clean only if its control corrupted and it is as sure as wanted."""
     return [_beside_control(cell, cells, wanted) for cell in cells]
 
 

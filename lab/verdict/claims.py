@@ -1,4 +1,4 @@
-"""What a plan's cells say of its claims: each an experiment with an expectation. Pure.
+"""What a plan's cells say about its claims, each an experiment with an expectation. Pure.
 
 A claim HOLDS when its cells show what it says, DOES NOT HOLD when they show otherwise, and is
 OPEN where nothing was shown: a kernel that has to be supplied, a cell that proved nothing.
@@ -21,13 +21,13 @@ _TALLY = re.compile(r"(\d{1,10})/(\d{1,10})")
 _PLAIN: dict[Showing, Verdict] = {
     "corrupts": Verdict.CORRUPTS, "clean": Verdict.CLEAN, "vacuous": Verdict.VACUOUS,
 }  # fmt: skip
-# Proves neither side: not run, our own fault, a crash, a silence that is worth nothing.
+# Proves neither side: not run, our own fault, a crash, a clean cell that proves nothing.
 _UNSETTLED = (None, Verdict.LAB_ERROR, Verdict.CRASHED, Verdict.VACUOUS)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One claim's: verdict (HOLDS, DOES NOT HOLD, OPEN) and what was seen, a line for each cell."""
+    """A claim's verdict (HOLDS, DOES NOT HOLD, OPEN) and what was seen, a line for each cell."""
 
     name: str
     claim: ClaimConfig
@@ -69,7 +69,7 @@ def decide(name: str, claim: ClaimConfig, cells: Sequence[CellVerdict]) -> Outco
     """A claim's outcome, from all cells of the run."""
     named = [c for c in cells if any(fnmatchcase(c.cell.id, glob) for glob in claim.cells)]
     if not named:
-        return Outcome(name, claim, OPEN, ("none of its cells is in this run",))
+        return Outcome(name, claim, OPEN, ("this run includes none of its cells",))
     if claim.than is not None:
         return _decide_comparison(name, claim, named, cells)
     if claim.tally is not None:
@@ -91,8 +91,8 @@ def _say_verdict(cell: CellVerdict) -> str:
 def _decide_tally(
     name: str, claim: ClaimConfig, field: str, named: Sequence[CellVerdict]
 ) -> Outcome:
-    """Only some of the checks count. No control says how often those would fail, so that none
-    did refutes nothing, however many they were: it bounds the rate.
+    """Only some of the checks count. No control says how often they would fail, so zero failures
+    do not refute the claim, however many checks there were: they only bound the rate.
     """
     counts = [(cell.cell.id, *_tally(cell, field)) for cell in named]
     lines = tuple(
@@ -128,7 +128,7 @@ def _say_rate(cell: CellVerdict, rate: Rate | None) -> str:
 
 
 def _relation(show: Showing, rate: Rate, base: Rate) -> str:
-    """By the bounds: where they overlap, fewer and more are not shown, and alike is."""
+    """By the bounds: overlapping ones show "alike", and neither "fewer" nor "more"."""
     below, above = rate.upper < base.lower, rate.lower > base.upper
     if show == "alike":
         return FAILS if below or above else HOLDS

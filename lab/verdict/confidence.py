@@ -1,4 +1,4 @@
-"""What silence is worth: how sure a clean cell is, computed from its control. Pure.
+"""How sure a clean cell is, computed from its control. Pure.
 
 The unit is the window; a *hit* is a window in which a check failed. The control's boots give the
 rate of hits per window and how much boots differ. A clean cell has shown nothing in its windows;
@@ -14,9 +14,9 @@ all windows were one sample:
   24, 1998): Clopper and Pearson's exact interval for the effective sample size, the boots being
   the clusters. Many hits of one boot count little more than one.
 * A new boot's own rate is taken as Gamma distributed around that bound. Its squared coefficient
-  of variation is the upper 95 % bound of what the control's boots showed, sampling noise not
-  taken off. A boot of n windows then stays silent with probability (1 + v q n)^(-1/v), which
-  falls much slower than (1 - q)^n: with boots that differ, more boots say more than longer ones.
+  of variation is the upper 95 % bound of what the control's boots showed, sampling noise
+  included. A boot of n windows then shows no hit with probability (1 + v q n)^(-1/v), which
+  falls much slower than (1 - q)^n: when boots differ, more boots say more than longer ones.
 
 docs/confidence.md says what this promises and what not. tests/verdict/test_confidence.py
 simulates it.
@@ -70,7 +70,7 @@ def calibrate(boots: Sequence[Boot]) -> Calibration | None:
 
 def _effective_size(boots: Sequence[Boot], rate: float) -> float:
     """Windows of a simple random sample that would say as much as these boots."""
-    from scipy import special  # here: it takes a while, and a run needs it only at its end
+    from scipy import special  # imported here: it is slow, and a run needs it only at its end
 
     windows = sum(boot.windows for boot in boots)
     count = len(boots)
@@ -112,14 +112,14 @@ def miss(calibration: Calibration, safety: float, boots: Sequence[int]) -> float
 
 
 def _information(spread: float, expected: float) -> float:
-    """-ln of a boot's chance of silence, when ``expected`` hits would be the mean."""
+    """-ln of the chance that a boot shows no hit, when ``expected`` hits are the mean."""
     return math.log1p(spread * expected) / spread if spread > 1e-9 else expected
 
 
 def find_windows(
     calibration: Calibration, safety: float, level: float, done: Sequence[int], boots: int
 ) -> int:
-    """Windows that each of ``boots`` further boots needs so that ``miss`` comes to ``level``."""
+    """Windows that each of ``boots`` further boots needs so that ``miss`` reaches ``level``."""
     rate = calibration.lower / safety
     known = sum(_information(calibration.spread, rate * windows) for windows in done)
     each = max(0.0, -math.log(level) - known) / boots
@@ -132,5 +132,5 @@ def find_windows(
 
 
 def bound(windows: int) -> float:
-    """What no hit in ``windows`` says about the rate: the exact upper bound, 1 - 0.05^(1/n)."""
+    """The exact upper bound of the rate after ``windows`` without a hit: 1 - 0.05^(1/n)."""
     return 1.0 if windows <= 0 else -math.expm1(math.log(1 - CONFIDENCE) / windows)

@@ -1,4 +1,4 @@
-"""What was known of a trial before its boot, and what its verdict says: the two records."""
+"""A trial's two records: what was known before its boot, and its verdict."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class TrialFacts:
     min_windows: int
     min_checks: int
     control: str | None = None  # bad or fixed, when it must be the control kernel in that state
-    # Another fix that the kernel is known to have, in words; empty: the one that is tried.
+    # Another fix that the kernel is known to have, in words; empty: the one under test.
     carries: str | None = None
 
 
 @dataclass(frozen=True)
 class TrialVerdict:
-    """The verdict, why, and the figures it rests on."""
+    """The verdict, the reason, and the figures behind it."""
 
     verdict: Verdict
     reason: str

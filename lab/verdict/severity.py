@@ -34,7 +34,7 @@ _ORDER = list(Verdict)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The most severe; of none at all: LAB_ERROR, since nothing was shown."""
+    """The most severe; LAB_ERROR for an empty list, since nothing was shown."""
     return max(verdicts, key=lambda verdict: verdict.severity, default=Verdict.LAB_ERROR)
 
 

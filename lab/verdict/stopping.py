@@ -1,10 +1,10 @@
-"""When a cell has had enough boots, and what its next boot is asked for: the run's rule. Pure.
+"""When a cell has had enough boots, and what its next boot has to do: the run's rule. Pure.
 
 A control that others are measured by boots ``control_boots`` times, each time until
 ``control_hits`` windows had a failed check. A cell that may be clean boots at least ``trials``
 times, each time for the windows that are still needed, until its ``miss``
 (lab/verdict/confidence.py) is at most ``level`` or it has had ``max_boots``; a boot ends after
-``stress.seconds`` in any case. A cell that corrupts, crashes or proves nothing is one at its first
+``stress.seconds`` in any case. A cell that corrupts, crashes or proves nothing ends with its first
 such boot.
 """
 
@@ -46,7 +46,7 @@ class Rule:
     calibration: Calibration | None = None
 
     def wants_more(self, verdicts: Sequence[TrialVerdict]) -> bool:
-        """Whether a further boot can change what the cell says, within the budget."""
+        """Whether another boot can change the verdict, within the budget."""
         faults = [v for v in verdicts if v.verdict is Verdict.LAB_ERROR]
         counted = [v for v in verdicts if v.verdict is not Verdict.LAB_ERROR]
         if len(faults) > LAB_ERROR_RETRIES:
@@ -69,7 +69,7 @@ class Rule:
         return reached > self.confidence.level
 
     def batch(self, verdicts: Sequence[TrialVerdict], at_once: int) -> int:
-        """How many boots are known to be wanted now, so that they can be side by side.
+        """How many boots are known to be wanted now, so that they can run side by side.
 
         No more than ``at_once`` where the number is a guess.
         """
@@ -84,7 +84,7 @@ class Rule:
         return max(1, min(at_once, left, self._boots_short_of_the_level(counted)))
 
     def _boots_short_of_the_level(self, counted: Sequence[TrialVerdict]) -> int:
-        """If further boots say as much as those that there are."""
+        """If further boots say as much as those so far."""
         if self.calibration is None:
             return 1
         windows = [v.windows for v in counted]
@@ -117,6 +117,6 @@ class Rule:
 
 
 def calibration(verdicts: Sequence[TrialVerdict]) -> Calibration | None:
-    """A control's rate from its boots; those that the lab or a crash spoiled say nothing."""
+    """A control's rate from its boots, without those that the lab or a crash spoiled."""
     known = [v for v in verdicts if v.verdict in (Verdict.CORRUPTS, Verdict.CLEAN)]
     return confidence.calibrate([Boot(v.windows, v.hits) for v in known])

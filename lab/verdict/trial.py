@@ -1,6 +1,6 @@
 """A trial's verdict from its raw console and two small files beside it: pure.
 
-Nothing but the trial's folder is needed, so that `lab verify` reaches every verdict again.
+Only the trial's folder is needed, so `lab verify` can derive every verdict again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from lab.verdict.facts import TrialFacts, TrialVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.vacuity import ALLOCATION_GONE, LAZY_GONE, find_vacuity, read_version
 
-# The kernel's own words for "somebody used the FPU with TS set in kernel mode": a control
-# kernel that prints this is broken, and what it shows is not the bug.
+# The kernel's own warning that the FPU was used in kernel mode with TS set: a control kernel
+# that prints this is broken, and what it shows is not the bug.
 _NM_WARNING = re.compile(rb"WARNING: .*exc_device_not_available")
 # XRSTOR faulted on a task's state: registers were lost, but not by the window in #NM.
 _BAD_STATE = re.compile(rb"Bad FPU state detected")
@@ -54,7 +54,7 @@ def judge(facts: TrialFacts, console: bytes, ending: Ending | None) -> TrialVerd
 
 
 def _figures(transcript: Transcript) -> dict[str, Any]:
-    """The highest counts that any record tells: the end record may be lost."""
+    """The highest counts in any record: the end record may be lost."""
     counted = transcript.of("progress") + transcript.of("end")
     corrupt = transcript.of("corrupt")
     env, end = transcript.last("env"), transcript.last("end")
@@ -63,7 +63,7 @@ def _figures(transcript: Transcript) -> dict[str, Any]:
         "windows": max((r.number("windows") for r in counted), default=0),
         "checks": max((r.number("checks") for r in counted), default=0),
         "corruptions": max([len(corrupt), *(r.number("corruptions") for r in counted)]),
-        # The fewest that there can have been, where the last count was lost.
+        # At least one with any corruption, where the last count was lost.
         "hits": max([min(len(corrupt), 1), *(r.number("hits") for r in counted)]),
         "first_corruption": corrupt[0].seconds() if corrupt else None,
         "stressed": max(times, default=None),
@@ -140,7 +140,7 @@ def _how(ending: Ending) -> str:
 
 
 def _detector_fault(transcript: Transcript) -> str | None:
-    """A detector's silence counts only after it caught what was put before it."""
+    """A detector that finds nothing counts only after it caught all injected corruptions."""
     end = transcript.last("end")
     if end is not None and end.fields.get("status") == "error":
         return f"the stress program gave up: {end.fields.get('reason', 'no reason given')}"

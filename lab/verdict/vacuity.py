@@ -1,4 +1,4 @@
-"""Why a silent trial could not have shown a corruption: the one place that decides it. Pure."""
+"""Why a trial could not have shown a corruption: the one place that decides it. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lab.console.records import Record, Transcript
 from lab.console.release import read_release
 from lab.verdict.facts import TrialFacts
 
-# Which domain type the program must find itself in, for each guest kind.
+# The domain type that the program must see, for each guest kind.
 _DOMAIN = {"native": "none", "dom0": "pv", "pv": "pv", "pvh": "pvh", "hvm": "hvm"}
 # Lazy FPU switching, and the option for it, left Linux in 4.9 (c592b5734706, ca6938a1cd8a).
 LAZY_GONE = (4, 9)
@@ -58,7 +58,7 @@ def _idle_roles(transcript: Transcript) -> str | None:
 
 
 def _no_shortage(transcript: Transcript) -> str | None:
-    """Pressure that the kernel never felt: its allocations did not have to wait."""
+    """Memory pressure without effect: the kernel's allocations did not have to wait."""
     start, end = transcript.last("start"), transcript.last("end")
     if start and end and start.number("pressure") and not end.number("pressed"):
         return "memory never ran short: the kernel killed none of those that held it"
@@ -92,7 +92,7 @@ def _wrong_fpu(facts: TrialFacts, env: Record) -> str | None:
 
 
 def _lazy_by(release: tuple[int, int]) -> str:
-    """How to have it lazily. 4.2 to 4.5 may read the option after they have decided."""
+    """How to get lazy switching. 4.2 to 4.5 may read the option after they have decided."""
     if (4, 2) <= release <= (4, 5):
         return "eagerfpu=off comes too late for this version: give Xen xsave=0 (xens:)"
     return "boot with eagerfpu=off"

@@ -1,4 +1,4 @@
-"""Bisects of tiny histories with a lab that is told what to see: every ending, and being killed."""
+"""Bisects of tiny histories with a scripted lab: every ending, and being killed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from lab.bisect.journal import Answer, Journal
 from lab.bisect.marks import Mark, Question, Step, log_text, wrong
-from lab.bisect.repo import BisectRepo, ToTest, between, resolve, top_of
+from lab.bisect.repo import BisectRepo, ToTest, check_ends, resolve, top_of
 from lab.cli.bisect import exit_code
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
@@ -45,7 +45,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, story: tuple[Path, list[str]
 
 def test_the_commit_that_brought_it_in(whole: Bench, story: tuple[Path, list[str]]) -> None:
     assert whole.answer == Answer("confirmed", story[1][3], story[1][2])
-    assert whole.kernels.builds[-1] == "patched"  # the change taken back on the bad end
+    assert whole.kernels.builds[-1] == "patched"  # the change reverted on the bad end
 
 
 def test_the_commit_that_fixed_it(tmp_path: Path, story: tuple[Path, list[str]]) -> None:
@@ -117,7 +117,7 @@ def killed_in(work: Bench, call: int) -> None:
 
 
 @pytest.mark.parametrize("call", [1, 2, 3, 5, 7])
-def test_killed_anywhere_it_goes_on_with_nothing_done_twice(
+def test_killed_anywhere_it_resumes_and_does_nothing_twice(
     tmp_path: Path, story: tuple[Path, list[str]], whole: Bench, call: int
 ) -> None:
     tree, commits = story
@@ -129,7 +129,7 @@ def test_killed_anywhere_it_goes_on_with_nothing_done_twice(
     answer = work.bisect().run()
     assert (answer.status, answer.culprit) == ("confirmed", commits[3])
     assert len(work.kernels.builds) == len(set(work.kernels.builds)) == len(whole.kernels.builds)
-    # The session that was cut off is asked for again; its folder's trials count (lab.run).
+    # The interrupted session is asked for again; its folder's trials count (lab.run).
     assert len(work.lab.sessions) == len(whole.lab.sessions) + 1
     marks = [[(s.commit, s.mark) for s in Journal(b.folder).steps()] for b in (work, whole)]
     assert marks[0] == marks[1]
@@ -142,7 +142,7 @@ def test_a_lab_error_stops_and_never_marks(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     commits = line(tree, "good good ill bad bad")
     work = bench(tmp_path, tree, commits[0], commits[4])
-    with pytest.raises(LabError, match="as told"):
+    with pytest.raises(LabError, match="as scripted"):
         work.bisect().run()
     assert [step.commit for step in Journal(work.folder).steps()] == [commits[4], commits[0]]
     assert list((work.folder.path / "steps").glob("*.stopped1"))
@@ -164,15 +164,15 @@ def test_a_control_that_stays_clean_never_marks_a_commit_good(tmp_path: Path) ->
     assert len(Journal(work.folder).steps()) == 2
 
 
-def test_silence_that_is_not_sure_enough_gets_more_boots(tmp_path: Path) -> None:
+def test_a_clean_cell_that_is_not_sure_enough_gets_more_boots(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     commits = line(tree, "good good bad")
     work = bench(tmp_path, tree, commits[0], commits[2])
     asked: list[tuple[int, int]] = []
-    told = work.lab._cell
+    scripted = work.lab._cell
 
     def unsure(config: LabConfig, cell: Cell, folder: RunFolder) -> CellVerdict:
-        made = told(config, cell, folder)
+        made = scripted(config, cell, folder)
         confidence = config.confidence
         if made.verdict is Verdict.CLEAN and folder.path.name.startswith("01"):
             asked.append((confidence.control_boots, confidence.max_boots))
@@ -218,7 +218,7 @@ def test_a_culprit_that_does_not_show_again_is_only_suspected(tmp_path: Path) ->
     assert "confirm-2" in answer.why[0]
 
 
-def test_a_change_that_does_not_help_by_itself_is_only_suspected(tmp_path: Path) -> None:
+def test_a_change_that_does_not_help_alone_is_only_suspected(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     commits = line(tree, "good good bad bad")
     work = bench(tmp_path, tree, commits[0], commits[3])
@@ -227,7 +227,7 @@ def test_a_change_that_does_not_help_by_itself_is_only_suspected(tmp_path: Path)
     )
     answer = work.bisect().run()
     assert answer.status == "suspected"
-    assert "taken back on the bad end" in answer.why[0]
+    assert "reverted on the bad end" in answer.why[0]
 
 
 def test_a_change_that_does_not_apply_is_left_out_and_said(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_change_that_does_not_apply_is_left_out_and_said(tmp_path: Path) -> No
     work.lab.says = lambda state, _folder: Verdict.CORRUPTS if state.startswith("bad") else None
     answer = work.bisect().run()
     assert (answer.status, answer.culprit) == ("confirmed", commits[1])
-    assert any("does not apply cleanly" in text for text in work.said)
+    assert any("reverted on the bad end without conflicts" in text for text in work.said)
 
 
 def test_paths_and_merges_are_gits_business(tmp_path: Path) -> None:
@@ -320,17 +320,17 @@ def test_odd_paths_survive_the_log(tmp_path: Path) -> None:
 def test_bad_questions_are_refused(tmp_path: Path, story: tuple[Path, list[str]]) -> None:
     tree, commits = story
     with pytest.raises(UserError, match="add --find-fix"):
-        between(tree, commits[8], commits[3], False)
+        check_ends(tree, commits[8], commits[3], False)
     with pytest.raises(UserError, match="leave out --find-fix"):
-        between(tree, commits[0], commits[3], True)
+        check_ends(tree, commits[0], commits[3], True)
     with pytest.raises(UserError, match="same commit"):
-        between(tree, commits[0], commits[0], False)
+        check_ends(tree, commits[0], commits[0], False)
     with pytest.raises(UserError, match="is not a commit"):
         resolve(tree, "v9.9")
     with pytest.raises(UserError, match="is not a git repository"):
         top_of(tmp_path)
     (tmp_path / "none").mkdir()
-    with pytest.raises(UserError, match="no bisect's folder"):
+    with pytest.raises(UserError, match="not a bisect's folder"):
         Journal.open(tmp_path / "none")
 
 

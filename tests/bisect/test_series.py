@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.bisect.marks import Question
-from lab.bisect.series import SeriesKernels, ends, entries, history, is_series, version_key
+from lab.bisect.series import SeriesKernels, entries, find_ends, history, is_series, version_key
 from lab.errors import LabError, UserError
 from tests.helpers.bisects import FakeLab, bisect_of, line
 
@@ -51,7 +51,7 @@ def test_a_folder_of_kernels_is_ordered_by_what_they_say(folder: Path, tmp_path:
     assert versions == ["3.9.1", "3.10.0-rc2", "3.10.0", "4.1.2", "4.2.0"]
 
 
-def test_a_tree_is_no_series(tmp_path: Path) -> None:
+def test_a_tree_is_not_a_series(tmp_path: Path) -> None:
     line(tmp_path / "tree", "good bad")
     image(tmp_path / "tree" / "bzImage", "4.2", "good")
     assert not is_series(tmp_path / "tree")
@@ -59,13 +59,13 @@ def test_a_tree_is_no_series(tmp_path: Path) -> None:
 
 def test_ends_by_file_or_version(folder: Path) -> None:
     series = entries(folder)
-    assert ends(series, "4.2.0", "vmlinuz-3.9.1", True) == (4, 0)
+    assert find_ends(series, "4.2.0", "vmlinuz-3.9.1", True) == (4, 0)
     with pytest.raises(UserError, match="add --find-fix"):
-        ends(series, "4.2.0", "3.9.1", False)
-    with pytest.raises(UserError, match="is none of the kernels"):
-        ends(series, "4.2.0", "3.8", True)
+        find_ends(series, "4.2.0", "3.9.1", False)
+    with pytest.raises(UserError, match="no kernel matches"):
+        find_ends(series, "4.2.0", "3.8", True)
     with pytest.raises(UserError, match="same kernel"):
-        ends(series, "4.2.0", "4.2.0", True)
+        find_ends(series, "4.2.0", "4.2.0", True)
 
 
 def test_the_history_depends_on_the_kernels_alone(folder: Path, tmp_path: Path) -> None:

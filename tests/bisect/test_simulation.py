@@ -189,7 +189,7 @@ def candidate(name: str, halves: int) -> Candidate:
     [
         (set(), Costs(60, 10), "git"),
         ({"near"}, Costs(60, 10), "near"),
-        ({"far"}, Costs(60, 10), "git"),  # it tells too little
+        ({"far"}, Costs(60, 10), "git"),  # its mark says too little
         ({"far", "near"}, Costs(60, 10), "near"),
         ({"near"}, Costs(0.1, 1000), "git"),  # a build costs next to nothing
         ({"git", "near"}, Costs(60, 10), "git"),

@@ -29,7 +29,7 @@ def run(*words: str) -> str:
 def test_a_plan_by_name_is_printed_with_the_kernels_that_it_asks_for() -> None:
     said = run("plan", "--plan", "seed")
     assert "dom0-control-bad" in said
-    assert "kernels.old: is to be given by --kernel old=BZIMAGE" in said
+    assert "kernels.old: has to be given by --kernel old=BZIMAGE" in said
 
 
 def test_a_kernel_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_run_is_shown_again(folder: RunFolder) -> None:
     assert "pv-x  VACUOUS: few" in said
 
 
-def test_a_cell_tells_its_whole_story(folder: RunFolder) -> None:
+def test_all_about_a_cell(folder: RunFolder) -> None:
     said = run("show", str(folder.path), "dom0-x")
     assert "200, 8 of them hit" in said
     assert "role=victim reg=mm0" in said
@@ -118,6 +118,8 @@ def test_a_cell_that_a_run_does_not_have_is_named(folder: RunFolder) -> None:
         run("show", str(folder.path), "pv-y")
 
 
-def test_a_run_that_was_cut_off_says_so(folder: RunFolder) -> None:
+def test_an_interrupted_run_says_so(folder: RunFolder) -> None:
     (folder.path / "summary.json").write_text(json.dumps({"cells": []}))
-    assert {o.reason for o in read_outcomes(folder)} == {"not run: the run was cut off before it"}
+    assert {o.reason for o in read_outcomes(folder)} == {
+        "not run: the run was interrupted before it"
+    }

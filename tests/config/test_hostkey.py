@@ -20,7 +20,7 @@ RSA = blob(b"ssh-rsa", b"\1\0\1", bytes(257))
         f"ssh-rsa {RSA}",
     ],
 )
-def test_what_stands_in_a_pub_file_is_a_host_key(text: str) -> None:
+def test_the_content_of_a_pub_file_is_a_host_key(text: str) -> None:
     check_host_key(text)
 
 
@@ -32,8 +32,8 @@ def test_what_stands_in_a_pub_file_is_a_host_key(text: str) -> None:
         ("ssh-ed25519", "has nothing after 'ssh-ed25519'"),
         ("ssh-ed25519 AAAA...", "has no base64 after 'ssh-ed25519'"),
         ("ssh-ed25519 schlüssel", "has no base64"),
-        (f"ssh-ed25519 {ED25519[:40]}", "is cut off"),
-        ("ssh-ed25519 AAAA", "is cut off"),
+        (f"ssh-ed25519 {ED25519[:40]}", "is truncated"),
+        ("ssh-ed25519 AAAA", "is truncated"),
         (f"ssh-rsa {ED25519}", "says 'ssh-rsa', its content says 'ssh-ed25519'"),
         (f"ssh-ed25519 {blob(b'ssh-ed25519', b'short')}", "is not a whole ssh-ed25519 key"),
         (f"ssh-rsa {blob(b'ssh-rsa', b'e')}", "is not a whole ssh-rsa key"),

@@ -25,7 +25,7 @@ def test_a_patch_that_an_example_names_is_found_from_any_folder() -> None:
 
 def test_a_configuration_that_is_there_stays(tmp_path: Path) -> None:
     (tmp_path / "lab.yaml").write_text("mine")
-    with pytest.raises(UserError, match=r"lab.yaml: is there already; `lab init --force`"):
+    with pytest.raises(UserError, match=r"lab.yaml: exists already; `lab init --force`"):
         write_template(tmp_path, force=False)
     assert [path.name for path in tmp_path.iterdir()] == ["lab.yaml"]
     write_template(tmp_path, force=True)

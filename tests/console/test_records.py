@@ -40,7 +40,7 @@ def test_hostile_numbers_neither_raise_nor_eat_memory() -> None:
     assert transcript.damaged == 1000
 
 
-def test_numbers_and_times_that_are_none() -> None:
+def test_malformed_numbers_and_times() -> None:
     found = parse(record(0, "end", windows="x9", t="nan")).records[0]
     assert found.number("windows") == 0
     assert found.seconds() is None

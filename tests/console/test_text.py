@@ -10,9 +10,9 @@ def test_escape_sequences_never_reach_a_terminal() -> None:
     assert consoletext.clean(raw) == "ok <b>\nend"
 
 
-def test_lockup_warnings_are_no_death_but_a_bug_is() -> None:
+def test_a_bug_is_a_death_but_a_lockup_warning_is_not() -> None:
     assert consoletext.death(b"watchdog: BUG: soft lockup - CPU#0 stuck for 22s!") is None
     assert consoletext.death(b"[ 1.0] BUG: unable to handle kernel paging request") is not None
     assert consoletext.death(b"(XEN) Panic on CPU 0:") == "Panic on CPU 0:"
-    told = consoletext.death(b"(XEN) Panic on CPU 0:\r\n(XEN) Could not construct domain 0\r\n")
-    assert told == "Panic on CPU 0: Could not construct domain 0"
+    said = consoletext.death(b"(XEN) Panic on CPU 0:\r\n(XEN) Could not construct domain 0\r\n")
+    assert said == "Panic on CPU 0: Could not construct domain 0"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.helpers.project import PROJECT
 
-# -S: no site-packages. A module of gdb's name stands for what gdb itself provides.
+# -S: no site-packages. A module of gdb's name stands in for what gdb itself provides.
 _PROGRAM = """
 import sys, types
 gdb = types.ModuleType("gdb")

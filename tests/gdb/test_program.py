@@ -96,7 +96,7 @@ def test_an_unknown_stop_is_refused() -> None:
     assert command.check_wanted(None, None, None, []).stop == "nm"
 
 
-def test_what_the_console_says_of_the_boot_under_gdb() -> None:
+def test_what_the_console_says_about_the_boot_under_gdb() -> None:
     assert command.judge(b"a\nb\n", b"a\nb\n") == (0, ["identical: 4 bytes of console"])
     code, said = command.judge(b"a\nb\n", b"a\n")
     assert code == 0

@@ -117,7 +117,7 @@ class FakeKernels:
 
 @dataclass
 class FakeLab:
-    """An experiment: what each kernel's image says is its verdict, unless ``says`` knows better."""
+    """An experiment: the verdict that each kernel's image names, unless ``says`` gives another."""
 
     says: Callable[[str, RunFolder], Verdict | None] = lambda _state, _folder: None
     state: Callable[[str], str] = str.strip  # of an image's text
@@ -134,16 +134,16 @@ class FakeLab:
         assert image is not None
         text = "bad" if cell.kernel == "known" else image.read_bytes().decode(errors="replace")
         state = self.state(text.replace("\0", " ").strip())
-        told = self.says(state, folder)
-        verdict = VERDICTS[state] if told is None else told
+        scripted = self.says(state, folder)
+        verdict = VERDICTS[state] if scripted is None else scripted
         wanted = config.confidence.control_boots if cell.is_control else 1
         while len(folder.trials(cell.id)) < wanted:
             path = folder.trial(cell.id, len(folder.trials(cell.id)) + 1).path
             path.mkdir(parents=True)
             (path / "verdict.json").write_text(json.dumps({"verdict": verdict.value}))
-        trials = tuple(TrialVerdict(verdict, "as told", windows=100) for _ in range(wanted))
+        trials = tuple(TrialVerdict(verdict, "as scripted", windows=100) for _ in range(wanted))
         miss = MISS if verdict is Verdict.CLEAN else None
-        return CellVerdict(cell, verdict, "as told", trials, 1.0, miss)
+        return CellVerdict(cell, verdict, "as scripted", trials, 1.0, miss)
 
 
 @dataclass

@@ -52,7 +52,7 @@ def saved(_folder: Path) -> None:
     host = _host()
     host.start(Deadline(READY_SECONDS), print)
     print("did", ", ".join(sorted(host.seconds)))
-    found = host.saved()
+    found = host.find_saved()
     print("left to be resumed" if found and found.exists() else "nothing left")
     host.stop()
 
@@ -75,7 +75,7 @@ def resumed(_folder: Path) -> None:
 
 def damage(_folder: Path) -> None:
     """Cut the saved memory short."""
-    found = _host().saved()
+    found = _host().find_saved()
     assert found is not None
     with found.memory.open("r+b") as memory:
         memory.truncate(found.memory.stat().st_size // 2)

@@ -149,10 +149,10 @@ def test_a_saved_state_that_does_not_come_back_is_removed_and_the_host_booted(
     start(plan, tmp_path / "host")[0].stop()
     domains.log = ["broken"]
     host, said = start(plan, tmp_path / "host")
-    assert any("does not come back (silent)" in line for line in said)
+    assert any("does not resume (silent)" in line for line in said)
     assert list(host.seconds) == [Step.BOOTED, Step.SAVED]
     assert domains.runs
-    saved = host.saved()
+    saved = host.find_saved()
     assert saved is not None
     assert (saved.exists(), saved.refused()) == (False, True)
     host.stop()

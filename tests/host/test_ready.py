@@ -1,4 +1,4 @@
-"""When a nested host counts as ready, and by what it is known never to be."""
+"""When a nested host counts as ready, and the signs that it never will."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from lab.host import saved as savedhost
 from lab.host.image import Dom0Image
 from lab.host.keys import Keys
 from lab.host.plan import HostPlan
-from lab.host.saved import SavedHost, saved_host
+from lab.host.saved import SavedHost, find_saved
 from lab.host.state import HostFolder
 from lab.system import cache
 
@@ -28,7 +28,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostPlan:
 
 
 def state(plan: HostPlan, folder: Path, libvirt: str = "9000000") -> SavedHost:
-    return saved_host(plan, "host", HostFolder(folder), libvirt)
+    return find_saved(plan, "host", HostFolder(folder), libvirt)
 
 
 def make(saved: SavedHost, folder: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_state_is_whole_or_absent(plan: HostPlan, tmp_path: Path) -> None:
     with pytest.raises(LabError):
         saved.make(tmp_path / "overlay", tmp_path / "console", {"nonce": "n"}, fails)
     assert not saved.exists()
-    assert (tmp_path / "overlay").exists()  # the host that goes on writes to it
+    assert (tmp_path / "overlay").exists()  # the host that still runs writes to it
     make(saved, tmp_path / "host")
     assert saved.exists()
     assert saved.facts() == {"nonce": "n"}
@@ -130,13 +130,13 @@ def test_a_state_that_does_not_come_back_is_not_made_again(plan: HostPlan, tmp_p
     saved = state(plan, tmp_path / "host")
     make(saved, tmp_path / "host")
     assert not saved.refused()
-    saved.refuse("did not come back")
+    saved.refuse("did not resume")
     saved.remove()
     assert saved.refused()
     assert state(plan, tmp_path / "host").refused()
 
 
-def test_unreadable_facts_are_none(plan: HostPlan, tmp_path: Path) -> None:
+def test_unreadable_facts_count_as_missing(plan: HostPlan, tmp_path: Path) -> None:
     saved = state(plan, tmp_path / "host")
     make(saved, tmp_path / "host")
     (saved.folder / "facts.json").write_text("[]")

@@ -30,7 +30,7 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "1", '{"nonce": "n"}', '{"strange": 1}'])
-def test_what_is_not_a_state_is_none(tmp_path: Path, text: str) -> None:
+def test_what_is_not_a_state_counts_as_missing(tmp_path: Path, text: str) -> None:
     (tmp_path / "state.json").write_text(text)
     assert HostFolder(tmp_path).read() is None
 

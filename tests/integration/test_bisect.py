@@ -61,7 +61,7 @@ def outcome(done: subprocess.CompletedProcess[str]) -> Outcome:
 
 
 def boots(folder: Path) -> dict[str, int]:
-    """When each boot's console was written last; the control's boots are brought along by link."""
+    """When each boot's console was written last; the control's boots are hard links."""
     return {
         str(path.relative_to(folder)): path.stat().st_mtime_ns
         for path in (folder / "steps").glob("*/cells/*/*/console.log")
@@ -155,7 +155,7 @@ def test_the_users_repository_is_as_it_was(made: History, came_in: Outcome) -> N
     assert not list(made.tree.glob("BISECT_*"))
 
 
-def test_the_evidence_stands_without_the_lab(made: History, came_in: Outcome) -> None:
+def test_the_evidence_holds_without_the_lab(made: History, came_in: Outcome) -> None:
     folder = came_in.folder
     cases = {c.get("name"): c for c in ET.parse(folder / "junit.xml").getroot().iter("testcase")}
     assert not [c for case in cases.values() for c in case if c.tag in ("failure", "error")]

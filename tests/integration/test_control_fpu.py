@@ -48,5 +48,5 @@ def test_registers_survive_natively(
     said = console.read_text(errors="replace")
     assert f"lab control kernel: lazy FPU, state={state}" in said
     assert "fpucheck ok failures=0" in said
-    # An FPU instruction in kernel mode with TS set would be told by a warning.
+    # An FPU instruction in kernel mode with TS set would give a warning.
     assert "cut here" not in said

@@ -1,4 +1,4 @@
-"""The nested Xen host by itself: start, reuse, refusal of a wrong key, panic, stop."""
+"""The nested Xen host alone: start, reuse, refusal of a wrong key, panic, stop."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_host_is_resumed_from_its_saved_state_and_else_booted() -> None:
     assert first[4] != second[4]  # ... each time proved by a word of its own
     probe("damage")
     said = probe("saved")
-    assert any("does not come back" in line for line in said)
+    assert any("does not resume" in line for line in said)
     assert "did booted, resumed, saved" in said
     assert probe("resumed")[0] == "did resumed"
 
@@ -106,7 +106,7 @@ def _nonce(folder: Path, cell: str) -> str:
     return str(facts["nonce"])
 
 
-def test_a_dom0_that_panics_is_told_at_once() -> None:
+def test_a_dom0_that_panics_is_reported_at_once() -> None:
     said = probe("panic")
     assert "the Xen host panicked: " in said[0]
     assert said[1:] == ["expired False", "strays []"]

@@ -135,10 +135,10 @@ def test_ctrl_c_ends_cleanly_with_what_was_gathered() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("run", "pv-nothing"), "fits no cell"),
+        (("run", "pv-nothing"), "matches no cell"),
         (("run", "-c", "/nowhere.yaml"), "cannot be read"),
-        (("verify", "/tmp"), "is no run's folder"),
-        (("run", "--resume", "/tmp"), "is no run's folder"),
+        (("verify", "/tmp"), "is not a run's folder"),
+        (("run", "--resume", "/tmp"), "is not a run's folder"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(words: tuple[str, ...], says: str) -> None:
@@ -179,7 +179,7 @@ def test_a_32_bit_program_sees_it_too(tmp_path: Path) -> None:
         (bz_image(b"", bits=32), "is a 32-bit kernel, which cannot run the 64-bit stress program"),
     ],
 )
-def test_a_kernel_that_is_none_is_refused_before_anything_boots(
+def test_a_file_that_is_not_a_kernel_is_refused_before_anything_boots(
     tmp_path: Path, content: bytes | None, says: str
 ) -> None:
     if content is not None:

@@ -87,7 +87,7 @@ def test_the_time_diagram_from_a_real_run(capsule: Path, tmp_path: Path) -> None
     assert max(map(len, (tmp_path / "x.txt").read_text().splitlines())) <= 132
 
 
-def test_gdb_stands_before_the_failed_check_and_the_boot_stays_the_same(capsule: Path) -> None:
+def test_gdb_stops_before_the_failed_check_and_the_boot_stays_the_same(capsule: Path) -> None:
     commands = [
         "bt 2", "mm", "monitor info replay",
         "reverse-stepi", "monitor info replay", "stepi", "monitor info replay",

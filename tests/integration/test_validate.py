@@ -14,7 +14,7 @@ from lab.kernel.control import build_control
 from tests.helpers.lab import lab, run_folder
 
 pytestmark = pytest.mark.boots
-# One kernel in a thousand as bad as the control may pass: enough to tell the outcomes apart.
+# One kernel in a thousand as bad as the control may pass: enough to distinguish the outcomes.
 _CONFIG = "kernels: {any: {control: bad}}\nconfidence: {level: 1.0e-3}\n"
 
 
@@ -48,7 +48,7 @@ def test_the_fix_fixes(tmp_path: Path, kernels: dict[str, Path]) -> None:
     assert found["rounds"] >= 3
     assert not ET.parse(found["folder"] / "junit.xml").findall(".//failure")
     again = lab("verify", str(found["folder"]), timeout=60)
-    assert "derived again alike" in again.stdout
+    assert "derived again with equal verdicts" in again.stdout
 
 
 def test_no_fix_does_not_fix(tmp_path: Path, kernels: dict[str, Path]) -> None:

@@ -26,7 +26,7 @@ def test_a_panic_about_dom0_is_the_proof() -> None:
     assert without.hvm == ""
 
 
-def test_a_kvm_that_dies_at_xens_first_instructions_is_none() -> None:
+def test_a_kvm_that_dies_at_xens_first_instructions_does_not_count() -> None:
     proof = accel.judge("", BROKEN, ended=False, seconds=0.5)
     assert not proof.works
     assert proof.says == "KVM internal error. Suberror: 1, before its first line"

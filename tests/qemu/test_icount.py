@@ -28,7 +28,7 @@ def test_the_command_line_fixes_what_could_differ() -> None:
     assert "x2apic=0" in words[words.index("-append") + 1].split()
 
 
-def test_a_free_running_machine_has_none_of_it() -> None:
+def test_a_free_running_machine_is_not_affected() -> None:
     words = command(boot(icount=None), Path("/c"))
     assert not {"-icount", "-rtc", "-seed"} & set(words)
     assert "x2apic=0" not in words[words.index("-append") + 1]

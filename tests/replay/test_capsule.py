@@ -113,7 +113,7 @@ def test_no_archive_and_a_cut_off_one(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for damaged in (b"", b"garbage", whole[: len(whole) // 2], whole[:-30]):
         path.write_bytes(damaged)
-        assert "is no whole capsule" in refused(path)
+        assert "is not a whole capsule" in refused(path)
     assert "cannot be read (No such file" in refused(tmp_path / "none.capsule")
     assert "cannot be read" in refused(tmp_path)
 
@@ -139,7 +139,7 @@ def test_a_strange_member_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_content_that_is_not_the_manifests(tmp_path: Path) -> None:
     path = rewritten(made(tmp_path), lambda members: members.update(kernel=b"other"))
-    assert "the content of kernel has not the hash" in refused(path)
+    assert "the hash of kernel is not the one in its manifest" in refused(path)
 
 
 def test_a_missing_member(tmp_path: Path) -> None:
@@ -179,10 +179,10 @@ def test_a_manifest_that_asks_for_more_is_refused(
             body = body[key]
         body[keys[-1]] = value
 
-    assert "is no whole capsule" in refused(manifest_with(made(tmp_path), change))
+    assert "is not a whole capsule" in refused(manifest_with(made(tmp_path), change))
 
 
 def test_deep_json_is_refused(tmp_path: Path) -> None:
     deep = b"[" * 100_000
     path = rewritten(made(tmp_path), lambda members: members.update({"manifest.json": deep}))
-    assert "does not read as one" in refused(path)
+    assert "its manifest.json is malformed" in refused(path)

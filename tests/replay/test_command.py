@@ -1,4 +1,4 @@
-"""Comparing a replay with its capsule, and what is said of it."""
+"""Comparing a replay with its capsule, and the words for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from lab.errors import UserError
 from lab.qemu.identity import Identity
 from lab.replay.capsule import locate
-from lab.replay.compare import compare, reasons, told
+from lab.replay.compare import compare, describe, reasons
 from lab.replay.hunt import Candidate, candidates
 
 HERE = Identity("QEMU 7.2.22", "0" * 64, {"bios": "1"})
@@ -34,7 +34,7 @@ def test_a_console_that_ends_early() -> None:
     parting = compare(b"a\nb", b"a")
     assert parting is not None
     assert (parting.line, parting.expected, parting.found) == (2, "b", None)
-    assert "  here     (the console has ended)" in told(parting, ["why"])
+    assert "  here     (the console has ended)" in describe(parting, ["why"])
 
 
 def test_a_console_is_never_shown_raw() -> None:

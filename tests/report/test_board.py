@@ -1,41 +1,41 @@
-"""The board: what is told when, also while several boots of one cell run."""
+"""The board: what is reported when, also while several boots of one cell run."""
 
 from __future__ import annotations
 
-from lab.report.board import Board, together
+from lab.report.board import Board, join
 
 
-def told() -> tuple[Board, list[str]]:
+def board_and_lines() -> tuple[Board, list[str]]:
     lines: list[str] = []
     return Board(lambda row, text: lines.append(f"{row.name} {text}")), lines
 
 
-def test_what_is_repeated_is_no_news() -> None:
-    board, lines = told()
+def test_a_repeated_state_is_not_reported() -> None:
+    board, lines = board_and_lines()
     board.state("dom0-x", "booting")
     board.state("dom0-x", "booting")
     assert lines == ["dom0-x booting"]
 
 
 def test_boots_side_by_side_do_not_talk_over_each_other() -> None:
-    board, lines = told()
+    board, lines = board_and_lines()
     for _ in range(3):
         board.boot("dom0-x", 1, "stressing")
         board.boot("dom0-x", 2, "booting")
     assert lines == ["dom0-x boot 1: stressing", "dom0-x boot 2: booting"]
     assert board.rows[0].state == "boot 1: stressing; boot 2: booting"
-    board.boot_ended("dom0-x", 1)
+    board.end_boot("dom0-x", 1)
     assert board.rows[0].state == "boot 2: booting"
-    board.boot_ended("dom0-x", 2)
+    board.end_boot("dom0-x", 2)
     assert board.rows[0].state == "boot 2: booting"  # until something else is known
 
 
-def test_boots_that_do_the_same_are_told_together() -> None:
-    assert together({3: "stressing", 1: "stressing"}) == "boots 1, 3: stressing"
+def test_boots_in_the_same_state_are_joined() -> None:
+    assert join({3: "stressing", 1: "stressing"}) == "boots 1, 3: stressing"
 
 
 def test_counts_are_of_all_boots() -> None:
-    board, lines = told()
+    board, lines = board_and_lines()
     board.boot("dom0-x", 1, "stressing")
     board.counts("dom0-x", 100, 0, 1)
     board.counts("dom0-x", 50, 2, 2)

@@ -182,7 +182,7 @@ def test_victims_aim_at_windows(program: Path) -> None:
     assert records[-1][1]["aimed"] == "0"
 
 
-def test_steady_victims_are_counted_by_themselves(program: Path) -> None:
+def test_steady_victims_are_counted_separately(program: Path) -> None:
     _, records = run(program, "steady=1", "victims=1", "seconds=1", "inject=1", *ANYWHERE)
     end = records[-1][1]
     checks, corruptions = (int(part) for part in end["steady"].split("/"))

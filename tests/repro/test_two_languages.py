@@ -1,4 +1,4 @@
-"""What stands in C and in Python: settings with their bounds, records and their keys."""
+"""What is both in C and in Python: settings with their bounds, records and their keys."""
 
 from __future__ import annotations
 

@@ -236,15 +236,15 @@ def test_a_verdict_of_another_versions_rules_is_said_to_be_one(
     assert said.count("judged by other rules") == noted
 
 
-def test_a_folder_that_is_no_run_is_said_so(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a run's folder"):
         RunFolder.open(tmp_path)
 
 
-def test_a_fault_that_nobody_foresaw_leaves_nobody_waiting(
+def test_an_unforeseen_fault_leaves_no_cell_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The native cell waits for its control, whose boot raises what is no LabError."""
+    """The native cell waits for its control, whose boot raises another exception than LabError."""
     place = FakePlace(lambda *_: ZeroDivisionError("oops"))
     with pytest.raises(ZeroDivisionError):
         run_with(tmp_path, monkeypatch, place)

@@ -15,7 +15,7 @@ from lab.errors import LabError
 from lab.evidence.run import RunFolder
 from lab.report.board import Board
 from lab.search import halving
-from lab.search.course import Outcome, Plan, search, shortened
+from lab.search.course import Outcome, Plan, equalize, search
 from lab.search.halving import DEFAULT, Boot
 from lab.search.machines import Machines
 from lab.trial.job import Job
@@ -124,9 +124,9 @@ def test_the_program_knows_what_the_space_says() -> None:
 
 def test_the_sign_test_is_exact() -> None:
     worse, better = Boot(100, 10, 5.0), Boot(100, 30, 5.0)
-    assert halving.compared([worse] * 5, [better] * 5).chance == pytest.approx(1 / 32)
-    assert not halving.compared([worse] * 4, [better] * 4).better  # 1/16
-    assert halving.compared([worse] * 2, [worse] * 2).chance == 1.0  # ties tell nothing
+    assert halving.compare([worse] * 5, [better] * 5).chance == pytest.approx(1 / 32)
+    assert not halving.compare([worse] * 4, [better] * 4).better  # 1/16
+    assert halving.compare([worse] * 2, [worse] * 2).chance == 1.0  # ties say nothing
 
 
 CONFIG = """
@@ -140,7 +140,7 @@ def machines(folder: RunFolder, config_path: Path) -> Machines:
     from lab.config.cells import cells
     from lab.search.course import cell_of
 
-    config = shortened(parse(CONFIG, config_path), PLAN)
+    config = equalize(parse(CONFIG, config_path), PLAN)
     tried = [cell_of(cells(config)[0], n, s) for n, s in enumerate(PLAN.candidates())]
     nothing: Any = None
     job = Job(config, nothing, folder, Board(), threading.Event())
@@ -148,7 +148,7 @@ def machines(folder: RunFolder, config_path: Path) -> Machines:
 
 
 def test_boots_are_of_equal_length(tmp_path: Path) -> None:
-    stress = shortened(parse(CONFIG, tmp_path / "lab.yaml"), PLAN).stress
+    stress = equalize(parse(CONFIG, tmp_path / "lab.yaml"), PLAN).stress
     assert (stress.seconds, stress.min_windows) == (5, 1)
 
 
@@ -157,11 +157,11 @@ def test_a_boot_that_a_folder_holds_is_not_booted_again(
 ) -> None:
     calls: list[tuple[str, int]] = []
 
-    def booted(_job: Any, cell: Any, number: int, *_: Any) -> TrialVerdict:
+    def boot(_job: Any, cell: Any, number: int, *_: Any) -> TrialVerdict:
         calls.append((cell.id, number))
         return TrialVerdict(Verdict.CORRUPTS, "x", windows=100, hits=9, stressed=5.0)
 
-    monkeypatch.setattr("lab.search.machines.run_trial", booted)
+    monkeypatch.setattr("lab.search.machines.run_trial", boot)
     work = machines(RunFolder.create(tmp_path), tmp_path / "lab.yaml")
     assert work([(0, 1), (7, 1)]) == [Boot(100, 9, 5.0)] * 2
     assert calls == [("dom0-mine~s00", 1), ("dom0-mine~s07", 1)]
@@ -171,7 +171,7 @@ def test_a_boot_that_a_folder_holds_is_not_booted_again(
     assert len(calls) == 2
 
 
-def test_a_boot_that_was_cut_off_is_booted_again(
+def test_an_interrupted_boot_is_booted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = RunFolder.create(tmp_path)
@@ -196,12 +196,12 @@ def test_a_crash_ends_the_search_and_says_where(
 
 
 def test_a_run_may_ask_for_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the user sets has precedence over what was found; without a control there is none."""
+    """What the user sets has precedence over what was found; a control is needed."""
     from lab.config.cells import cells
     from lab.errors import UserError
     from lab.search import tune
 
-    monkeypatch.setattr(tune, "_remembered", lambda *_: {"openers": 2, "victims": 3})
+    monkeypatch.setattr(tune, "_find_settings", lambda *_: {"openers": 2, "victims": 3})
     text = """
 kernels: {mine: {image: bzImage}}
 matrix: {guests: [dom0, native]}

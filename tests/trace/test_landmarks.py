@@ -1,4 +1,4 @@
-"""Symbols of the real stress program, and what is said where there are none."""
+"""Symbols of the real stress program, and the messages without them."""
 
 from __future__ import annotations
 

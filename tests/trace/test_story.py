@@ -12,7 +12,7 @@ import pytest
 from lab.errors import LabError
 from lab.trace import story, svg, text
 from lab.trace.event import Owner, Trace, owner
-from lab.trace.story import tell
+from lab.trace.story import build
 
 TRACES = Path(__file__).parents[1] / "traces"
 
@@ -31,9 +31,9 @@ def test_values_name_their_owners() -> None:
     assert owner((1 << 64) - 1) is None
 
 
-def test_the_dom0_side_tells_the_leak() -> None:
+def test_the_dom0_side_shows_the_leak() -> None:
     pv, _ = sides()
-    found = tell(pv)
+    found = build(pv)
     assert [(lane.letter, lane.what, lane.pid) for lane in found.lanes] == [
         ("A", "opener 2", 123), ("B", "victim 2", 33), ("C", "victim 1", 32),
     ]  # fmt: skip
@@ -51,7 +51,7 @@ def test_the_dom0_side_tells_the_leak() -> None:
 
 def test_the_native_side_traps_and_is_right() -> None:
     _, native = sides()
-    found = tell(native)
+    found = build(native)
     assert all(row.ts == row.believed for row in found.rows)
     checks = [row for row in found.rows if row.right is not None]
     assert checks
@@ -62,18 +62,18 @@ def test_the_native_side_traps_and_is_right() -> None:
 
 
 def test_the_text_is_132_columns_and_has_both_sides() -> None:
-    drawn = text.draw([tell(side) for side in sides()])
+    drawn = text.draw([build(side) for side in sides()])
     assert max(len(line) for line in drawn.splitlines()) <= 132
     line = next(line for line in drawn.splitlines() if "reads V1/139" in line)
     assert "0/1!" in line
     assert "WRONG" in drawn
     assert "as dom0 (PV)" in drawn.splitlines()[0]
     assert "natively" in drawn.splitlines()[0]
-    assert "\n" not in text.draw([tell(sides()[0])]).splitlines()[0]
+    assert "\n" not in text.draw([build(sides()[0])]).splitlines()[0]
 
 
 def test_the_svg_is_whole_and_has_nothing_active_in_it() -> None:
-    image = svg.draw([tell(side) for side in sides()])
+    image = svg.draw([build(side) for side in sides()])
     root = ET.fromstring(image)
     tags = {element.tag.split("}")[1] for element in root.iter()}
     assert tags == {"svg", "style", "rect", "g", "text"}
@@ -85,21 +85,21 @@ def test_the_svg_is_whole_and_has_nothing_active_in_it() -> None:
 def test_names_from_a_guest_are_never_drawn_raw() -> None:
     pv, _ = sides()
     pv.title = "\x1b[2J<script>&"
-    assert "\x1b" not in text.draw([tell(pv)])
-    image = svg.draw([tell(pv)])
+    assert "\x1b" not in text.draw([build(pv)])
+    image = svg.draw([build(pv)])
     assert "\x1b" not in image
     assert "<script>" not in image
 
 
-def test_a_trace_without_a_window_is_no_story() -> None:
+def test_a_trace_without_a_window_gives_no_story() -> None:
     for side in sides():
         side.events = [event for event in side.events if event.kind != "nm"]
         with pytest.raises(LabError, match="no task that slept"):
-            tell(side)
+            build(side)
     empty = sides()[0]
     empty.events = []
     with pytest.raises(LabError, match="no task that slept"):
-        tell(empty)
+        build(empty)
 
 
 def test_a_trace_that_begins_too_late_is_noticed() -> None:
@@ -108,7 +108,7 @@ def test_a_trace_that_begins_too_late_is_noticed() -> None:
     windows = [n for n, e in enumerate(pv.events) if e.kind == "nm" and e.believed == 1]
     pv.events = pv.events[windows[-1] - 1 :]  # from A's FPU instruction on
     assert not story.has_source(pv)
-    assert "which nobody here loaded" in tell(pv).says
+    assert "which nobody here loaded" in build(pv).says
 
 
 def test_when_enough_is_recorded() -> None:
@@ -120,12 +120,12 @@ def test_when_enough_is_recorded() -> None:
     assert story.complete(native.events, corrupts=False)
 
 
-def test_a_repeated_stop_at_the_same_instruction_is_told_once() -> None:
+def test_a_repeated_stop_at_the_same_instruction_appears_once() -> None:
     pv, _ = sides()
     again = copy.deepcopy(pv)
     load = next(n for n, event in enumerate(again.events) if event.kind == "load")
     again.events.insert(load, copy.deepcopy(again.events[load]))
-    assert tell(again).rows == tell(pv).rows
+    assert build(again).rows == build(pv).rows
 
 
 def test_traces_go_through_json() -> None:

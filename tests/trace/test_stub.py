@@ -89,7 +89,7 @@ def test_steps_hold_back_no_timers(server: tuple[Server, GdbStub]) -> None:
     assert "Qqemu.sstep=1" in made.asked
 
 
-def test_memory_in_pieces_and_where_there_is_none(server: tuple[Server, GdbStub]) -> None:
+def test_memory_in_pieces_and_where_it_is_missing(server: tuple[Server, GdbStub]) -> None:
     made, stub = server
     assert stub.memory(0x1000, 5000) == b"\xab" * 5000
     assert len([text for text in made.asked if text.startswith("m")]) == 3
@@ -110,7 +110,7 @@ def test_the_monitor_and_the_count_of_instructions(server: tuple[Server, GdbStub
     assert stub.instructions() == 42
 
 
-def test_the_machines_end_is_no_stop(server: tuple[Server, GdbStub]) -> None:
+def test_the_machines_end_is_not_a_stop(server: tuple[Server, GdbStub]) -> None:
     made, stub = server
     assert stub.resume()
     made.answers["c"] = "W00"

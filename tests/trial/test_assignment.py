@@ -1,4 +1,4 @@
-"""What a trial tells the stress program."""
+"""The boot line of a trial."""
 
 from __future__ import annotations
 

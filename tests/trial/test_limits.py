@@ -1,4 +1,4 @@
-"""How much goes on side by side, by a machine's processors and memory."""
+"""How many boots run side by side, by a machine's processors and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lab validate`: what it makes of a request, when it has enough, what it says."""
+"""`lab validate`: the cells of a request, when it has enough, what it prints."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def found(guest: str, kernel: str, verdict: Verdict | None, *trials: Verdict) ->
 
 
 def both(guest: str, before: Verdict | None, after: Verdict | None) -> list[CellVerdict]:
-    """Vacuous ones are so for want of exposure."""
+    """Vacuous ones lack exposure."""
     return [
         found(guest, kernel, verdict, CLEAN if verdict is None or verdict is VACUOUS else verdict)
         for kernel, verdict in (("unpatched", before), ("patched", after))
@@ -127,7 +127,7 @@ def test_each_round_is_one_boot_more() -> None:
          3, True),
     ],
 )  # fmt: skip
-def test_it_ends_when_a_round_more_would_tell_nothing(
+def test_it_ends_when_another_round_would_show_nothing(
     outcomes: list[CellVerdict], number: int, wanted: bool
 ) -> None:
     assert validate.enough(rows(outcomes), number, 12) is wanted
@@ -228,7 +228,7 @@ def test_the_labs_own_fault_is_tried_once_more(
     assert lasting.rounds == 3
 
 
-def test_interrupted_and_gone_on_with(
+def test_interrupted_and_resumed(
     place: Path, monkeypatch: pytest.MonkeyPatch, images: tuple[Path, Path]
 ) -> None:
     request = Request(images=images, kinds=("dom0",))
@@ -236,8 +236,8 @@ def test_interrupted_and_gone_on_with(
     again = Experiment(fixes)
     monkeypatch.setattr(validate, "run_experiment", again)
     assert command.resume(place / "results" / "latest") == 0
-    assert again.rounds == 2  # the second again, which may have been cut off, and the third
-    with pytest.raises(UserError, match="is no folder of `lab validate`"):
+    assert again.rounds == 2  # the second again, which may have been interrupted, and the third
+    with pytest.raises(UserError, match="is not a folder of `lab validate`"):
         command.resume(place)
 
 
@@ -319,7 +319,8 @@ def test_half_a_request_is_refused(words: list[str]) -> None:
 def test_the_page_is_fit_for_a_mail() -> None:
     pairs = [*both("pv", CORRUPTS, CLEAN), *both("native", CLEAN, CLEAN), *both("pvh", None, None)]
     text = validatetext.page(
-        "x86/fpu: a title", validate.judged(rows(pairs)), rows(pairs), {"tree": "/a/tree at v4.1"},
+        "x86/fpu: a title", validate.decide_rows(rows(pairs)), rows(pairs),
+        {"tree": "/a/tree at v4.1"},
         ["hunk 1 of traps.c: its header was broken"], "lab validate --tree /a/tree",
     )  # fmt: skip
     assert text.startswith("FIXES: x86/fpu: a title\n")
@@ -335,12 +336,12 @@ def test_the_page_is_fit_for_a_mail() -> None:
 def test_only_a_fix_is_to_be_signed() -> None:
     for before, after in ((CORRUPTS, CORRUPTS), (CLEAN, CLEAN), (CORRUPTS, CRASHED)):
         pairs = both("pv", before, after)
-        text = validatetext.page("t", validate.judged(rows(pairs)), rows(pairs), {}, [], "r")
+        text = validatetext.page("t", validate.decide_rows(rows(pairs)), rows(pairs), {}, [], "r")
         assert "Tested-by" not in text
         assert "so it was" in text or after is CORRUPTS or before is CLEAN
 
 
-def test_junit_tells_the_outcome() -> None:
+def test_junit_has_the_outcome() -> None:
     kinds = {
         Outcome.FIXES: "", Outcome.DOES_NOT_FIX: "failure", Outcome.BREAKS: "failure",
         Outcome.VACUOUS: "skipped", Outcome.LAB_ERROR: "error",
@@ -351,7 +352,7 @@ def test_junit_tells_the_outcome() -> None:
         (CORRUPTS, LAB_ERROR),
     ):  # fmt: skip
         pairs = both("pv", before, after)
-        decision = validate.judged(rows(pairs))
+        decision = validate.decide_rows(rows(pairs))
         seen.add(decision.outcome)
         root = ET.fromstring(validatetext.junit(decision, pairs))
         (case,) = root.findall(".//testcase[@name='the patch']")

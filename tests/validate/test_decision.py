@@ -80,7 +80,7 @@ def test_the_reason_names_the_cells() -> None:
     assert crash.reason == "hvm was CLEAN, is CRASHED"
     assert decide([Pair("pv", CORRUPTS, CORRUPTS)]).reason == "corruption in pv with the patch"
     assert "nothing to fix" in decide([Pair("pv", CLEAN, CLEAN)]).reason
-    assert "nothing is shown of pv" in decide([Pair("pv", CORRUPTS, VACUOUS)]).reason
+    assert "with the patch pv showed nothing" in decide([Pair("pv", CORRUPTS, VACUOUS)]).reason
     assert decide([]).outcome is V
 
 

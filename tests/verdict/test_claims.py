@@ -1,4 +1,4 @@
-"""Claims against what cells showed: the whole table, and the page that comes of it."""
+"""Claims against what cells showed: the whole table, and its page."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_no_rate_is_made_of_too_little(boots: list[Boot]) -> None:
     assert calibrate(boots) is None
 
 
-def test_every_window_hit_is_no_division_by_zero() -> None:
+def test_every_window_hit_does_not_divide_by_zero() -> None:
     found = calibrate([Boot(50, 51)] * 3)
     assert found is not None
     assert (found.rate, found.upper) == (1, 1)
@@ -125,7 +125,7 @@ class Lottery:
         return TrialVerdict(verdict, "", windows, windows, hits, hits)
 
     def cell(self, mean: float) -> tuple[CellVerdict, int]:
-        """A kernel of a rate, beside a control: what the run says of it, after how many boots."""
+        """A kernel of a rate, beside a control: its verdict, and after how many boots."""
         control = self.control()
         cell = Cell("dom0-new", "dom0", "new", expect="clean")
         rate = calibration(control.trials)
@@ -142,7 +142,9 @@ class Lottery:
 
 @pytest.mark.parametrize("differ", [0.0, 0.3, 0.6, 1.0])
 @pytest.mark.parametrize("level", [1e-1, 1e-2])
-def test_a_bad_kernel_passes_no_oftener_than_the_level_says(differ: float, level: float) -> None:
+def test_a_bad_kernel_passes_at_most_as_often_as_the_level_says(
+    differ: float, level: float
+) -> None:
     """Ten times less bad than the control, which is as bad as the promise goes."""
     lottery = Lottery(World(differ=differ), level, seed=20150717)
     runs = 400
@@ -164,7 +166,7 @@ def test_a_clean_kernel_is_called_clean_within_the_budget_and_never_bad(differ: 
 
 
 def test_pooling_would_have_broken_the_promise() -> None:
-    """The same bugs, reckoned as if all windows were one sample: what this module is for."""
+    """The same bugs, computed as if all windows were one sample: what this module is for."""
     world, level, runs = World(differ=1.5, seconds_windows=400), 1e-2, 400
     lottery = Lottery(world, level, seed=3)
     passed = {"pooled": 0, "lab": 0}

@@ -144,7 +144,7 @@ def test_an_eager_control_is_said_so() -> None:
 
 
 def test_a_kernel_that_chose_eager_is_not_one_that_knows_nothing_else() -> None:
-    """As a commit of a control kernel's history is, whose state nobody told us."""
+    """A commit of a control kernel's history is one whose state is not known beforehand."""
     found = verdict(console(fpu="eager", fpuhow="control", release="6.1.192"))
     assert found.verdict is Verdict.VACUOUS
     assert found.reason.startswith("FPU eager")
