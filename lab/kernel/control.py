@@ -53,5 +53,5 @@ def _find_source_package() -> tuple[str, str]:
         return series, name
     raise UserError(
         f"the control kernel needs one of linux-source-{{{','.join(list_series())}}}, "
-        "and apt has none: run `apt-get update`, or use a kernel of your own"
+        "and apt knows none of them: run `apt-get update`, or use a kernel of your own"
     )

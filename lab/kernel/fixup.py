@@ -127,7 +127,7 @@ def edit_text(text: str, edit: Edit) -> str:
 
 
 def _matches(tree: Path, what: tuple[str, str] | None) -> bool:
-    """Whether a file of the tree has a match; a file that is not there has none."""
+    """Whether a file of the tree has a match; false without the file."""
     if what is None:
         return False
     path = tree / what[0]

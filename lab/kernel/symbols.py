@@ -28,7 +28,7 @@ class Symbols:
 
 
 def read(content: bytes | Path, origin: str) -> Symbols:
-    """The symbol table; UserError when the file has none or is not an ELF file."""
+    """The symbol table; UserError when the file lacks one or is not an ELF file."""
     # Imported here: every run looks for symbols beside a kernel, few read them.
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile

@@ -53,7 +53,7 @@ class Worktree:
         UserError where a patch does not fit, src then being the source as it is.
         """
         self._place(source)
-        before = self._remembered()
+        before = self._remember_files()
         self._restore()
         source.bring(self.src, self._state)
         with open_scratch("kernel") as stage:
@@ -70,7 +70,7 @@ class Worktree:
     def difference(self) -> bytes:
         """All that src has other than its source, as a patch; empty when nothing."""
         made = []
-        for name in sorted(self._changed()):
+        for name in sorted(self._list_changed()):
             old, new = self._pristine / name, self.src / name
             made += _make_diff(name, old if old.is_file() else None, new if new.is_file() else None)
         return "".join(made).encode(errors="surrogateescape")
@@ -86,20 +86,20 @@ class Worktree:
         self.obj.mkdir()
         write_atomic(mark, wanted)
 
-    def _remembered(self) -> dict[str, tuple[bytes, int]]:
-        files = [self.src / name for name in self._changed()]
+    def _remember_files(self) -> dict[str, tuple[bytes, int]]:
+        files = [self.src / name for name in self._list_changed()]
         return {
             str(path.relative_to(self.src)): (path.read_bytes(), path.stat().st_mtime_ns)
             for path in files
             if path.is_file()
         }
 
-    def _changed(self) -> list[str]:
+    def _list_changed(self) -> list[str]:
         kept = [path for path in self._pristine.rglob("*") if path.is_file()]
         return [str(path.relative_to(self._pristine)).removesuffix(_ABSENT) for path in kept]
 
     def _restore(self) -> None:
-        for name in self._changed():
+        for name in self._list_changed():
             kept = self._pristine / name
             if kept.is_file():
                 (self.src / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Fitting a diff to a tree: where each hunk goes, why not, and the strict patch that comes of it.
+"""Fitting a diff to a tree: where each hunk goes, why not, and the strict patch that results.
 
 The result applies with `patch -p1 -F0` or `git apply`: what was fuzzy, shifted or had lost its
 tabs has become what the tree really says, and every such step is a note. Nothing is changed here.

@@ -36,14 +36,14 @@ def _squeeze(line: str) -> str:
 
 
 def _retab(mark: int) -> Callable[[str], str]:
-    def added(line: str) -> str:
+    def retab(line: str) -> str:
         text = line.lstrip(" ")
         columns = len(line) - len(text) + mark
         return (
             "\t" * (columns // 8) + " " * (columns % 8 if columns >= 8 else columns - mark) + text
         )
 
-    return added
+    return retab
 
 
 _TABS = (

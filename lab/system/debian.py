@@ -136,7 +136,7 @@ def fetch_source(name: str, wanted: str | None, report: Callable[[str], None]) -
     """A source package's .dsc with its other files beside it, in the cache.
 
     ``wanted``: the version to take where the archive has it, else the newest that it has. The
-    machine's own sources need not name deb-src: the lists are private ones, made from the
+    machine's own sources may lack deb-src: the lists are private ones, made from the
     archives that apt uses for binaries, and checked by the same keys. No root is needed.
     """
     if not _NAME.fullmatch(name):

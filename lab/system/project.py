@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _LAB = Path(__file__).resolve().parents[1]
-_CARRIED = _LAB / "_data"  # setup.py puts it into the wheel; a checkout has none
+_CARRIED = _LAB / "_data"  # setup.py puts it into the wheel; a checkout lacks it
 INSTALLED = _CARRIED.is_dir()
 PYTHON_PATH = _LAB.parent  # where `import lab` finds this very lab
 

@@ -92,7 +92,7 @@ def test_a_patch_that_does_not_fit_is_named_and_spoils_nothing(tree: Path, tmp_p
     assert made(BuildSpec("k", TreeSource(tree)))[0].image.read_text().startswith("first\nlazy\n")
 
 
-def test_the_first_real_error_is_told_and_the_log_stays(
+def test_the_first_real_error_is_said_and_the_log_stays(
     tree: Path, tmp_path: Path, cache: Path
 ) -> None:
     broken = patch(tmp_path, "1.patch", "lazy", "broken")
@@ -119,7 +119,7 @@ VITAL = (
 )  # fmt: skip
 
 
-def test_xen_alone_is_no_pv_kernel_where_xen_pv_exists() -> None:
+def test_xen_alone_does_not_make_a_pv_kernel_where_xen_pv_exists() -> None:
     config = "".join(f"CONFIG_{name}=y\n" for name in VITAL)
     assert not find_lacking(config, {"CONFIG_XEN"})
     assert find_lacking(config, {"CONFIG_XEN", "CONFIG_XEN_PV"}) == [
@@ -128,13 +128,13 @@ def test_xen_alone_is_no_pv_kernel_where_xen_pv_exists() -> None:
     ]
 
 
-def test_an_allocator_that_never_gives_way_is_told() -> None:
+def test_an_allocator_that_never_gives_way_is_said() -> None:
     config = "".join(f"CONFIG_{name}=y\n" for name in VITAL if name != "SLUB_DEBUG")
     assert "never gives way" in find_lacking(config, {"CONFIG_XEN", "CONFIG_SLUB_DEBUG"})[0]
     assert not find_lacking(config + "CONFIG_SLAB=y\n", {"CONFIG_XEN", "CONFIG_SLAB"})
 
 
-def test_the_cause_is_told_before_its_effects() -> None:
+def test_the_cause_is_said_before_its_effects() -> None:
     log = """$ make allnoconfig
 grep: x: No such file or directory
 $ make bzImage
@@ -247,6 +247,6 @@ def test_another_source_is_another_kernel(tree: Path) -> None:
     assert BuildSpec("k", TreeSource(tree)).key() != first
 
 
-def test_a_folder_that_is_no_kernel_tree(tmp_path: Path) -> None:
+def test_a_folder_without_a_kernel_tree(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a Linux source tree"):
         TreeSource(tmp_path)

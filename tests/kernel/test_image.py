@@ -12,7 +12,7 @@ from lab.kernel.image import BzImage
 from tests.helpers.kernels import bz_image, xen_note
 
 
-def test_bzimage_tells_version_and_what_xen_can_start(tmp_path: Path) -> None:
+def test_bzimage_shows_version_and_what_xen_can_start(tmp_path: Path) -> None:
     image = tmp_path / "bzImage"
     image.write_bytes(bz_image(xen_note(1)))
     assert bzimage.read(image) == BzImage("3.19.8", pv=True, pvh=False, bits=64)

@@ -28,7 +28,7 @@ def test_which_versions_have_a_xen_console_as_hvm(version: str, console: str) ->
     assert bootable.console_as("pv") == "hvc0"
 
 
-def test_a_kernel_built_without_dom0_is_no_domain_0(tmp_path: Path) -> None:
+def test_a_kernel_built_without_dom0_is_not_for_domain_0(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text("CONFIG_XEN=y\n")
     built = Kernel("x", Path("/k"), config=config)

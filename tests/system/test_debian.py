@@ -13,7 +13,7 @@ from lab.system import debian
 
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An apt that lists versions 2 and 10 and does not keep 10, and writes down what it is told."""
+    """An apt that lists versions 2 and 10 and does not keep 10. It writes down its words."""
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     log = tmp_path / "apt.log"

@@ -86,7 +86,7 @@ def test_a_revision_is_built_as_committed(tree: Path) -> None:
         xenbuild.build(XenConfig(tree=tree, rev="v9"), say)
 
 
-def test_what_does_not_build_or_fit_is_told(tmp_path: Path, tree: Path, cache: Path) -> None:
+def test_what_does_not_build_or_fit_is_said(tmp_path: Path, tree: Path, cache: Path) -> None:
     with pytest.raises(LabError, match=r"Xen does not build: .*: traps\.c:1: error: not fine"):
         xenbuild.build(XenConfig(tree=tree, patches=[patch(tmp_path, "bad")]), say)
     twice = [patch(tmp_path, "finer"), patch(tmp_path, "finest")]
