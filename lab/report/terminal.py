@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -45,6 +46,11 @@ class Terminal:
     def say(self, text: str) -> None:
         """Print a line."""
         self.console.print(Text(text), soft_wrap=True)
+
+    def tell(self, text: str) -> None:
+        """Print a line, broken between words where it is too long, as far in as it begins."""
+        words = text.lstrip(" ")
+        self.console.print(Padding(Text(words), (0, 0, 0, len(text) - len(words))))
 
     def _line(self, row: Row, text: str) -> None:
         elapsed = time.monotonic() - self._began
@@ -108,9 +114,12 @@ class Terminal:
         """A plain table of text; ``numbers``: all columns but the first hold figures."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, heading in enumerate(headings):
+            # Words may be broken where there is no room; a name and a figure may not.
             table.add_column(
-                heading, justify="right" if number and numbers else "left", no_wrap=True
-            )
+                heading, justify="right" if number and numbers else "left",
+                no_wrap=numbers or number == 0, overflow="fold",
+                min_width=max((len(row[0]) for row in rows), default=0) if number == 0 else None,
+            )  # fmt: skip
         for row in rows:
             table.add_row(*(escape(text) for text in row))
         self.console.print(table)

@@ -45,7 +45,7 @@ def show_cell(path: Path, cell: str) -> None:
         raise UserError(f"{path}: has no cell {cell!r} (it has {', '.join(found)})")
     terminal = Terminal()
     for line in describe_cell(found[cell], run.trials(cell)):
-        terminal.say(line)
+        terminal.tell(line)
 
 
 def describe_cell(outcome: CellVerdict, trials: list[TrialFolder]) -> list[str]:
@@ -69,11 +69,15 @@ def describe_cell(outcome: CellVerdict, trials: list[TrialFolder]) -> list[str]:
     lines += [f"  note: {note}" for note in notes]
     lines += ["", "  boot  verdict      windows    hits  console"]
     for trial, seen in zip(trials, outcome.trials, strict=False):
-        lines.append(
-            f"  {trial.number:>4}  {seen.verdict.value:<9} {seen.windows:>10,} {seen.hits:>7,}  "
-            f"{shorten(trial.console)}"
-        )
+        figures_of = f"{seen.verdict.value:<9} {seen.windows:>10,} {seen.hits:>7,}"
+        lines.append(f"  {trial.number:>4}  {figures_of}  {_below_run(trial)}")
+    if trials:
+        lines += ["", f"  evidence in {shorten(trials[0].path.parents[2])}"]
     return lines
+
+
+def _below_run(trial: TrialFolder) -> str:
+    return str(trial.console.relative_to(trial.path.parents[2]))
 
 
 def list_runs(root: Path) -> None:
