@@ -47,7 +47,7 @@ class Terminal:
         """Print a line."""
         self.console.print(Text(text), soft_wrap=True)
 
-    def tell(self, text: str) -> None:
+    def wrap(self, text: str) -> None:
         """Print a line, broken between words where it is too long, as far in as it begins."""
         words = text.lstrip(" ")
         self.console.print(Padding(Text(words), (0, 0, 0, len(text) - len(words))))

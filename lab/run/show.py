@@ -45,7 +45,7 @@ def show_cell(path: Path, cell: str) -> None:
         raise UserError(f"{path}: has no cell {cell!r} (it has {', '.join(found)})")
     terminal = Terminal()
     for line in describe_cell(found[cell], run.trials(cell)):
-        terminal.tell(line)
+        terminal.wrap(line)
 
 
 def describe_cell(outcome: CellVerdict, trials: list[TrialFolder]) -> list[str]:
