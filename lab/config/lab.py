@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from lab.config.board import BoardConfig
 from lab.config.claim import ClaimConfig
 from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
@@ -64,6 +65,9 @@ class LabConfig(Model):
     xens: dict[str, XenConfig] = Field(
         default_factory=dict, description="More hypervisors by name, for variations."
     )
+    boards: dict[str, BoardConfig] = Field(
+        default_factory=dict, description="Machines with power, console and boot (docs/boards.md)."
+    )
     kernels: dict[str, KernelConfig] = Field(min_length=1)
     guests: GuestsConfig = GuestsConfig()
     stress: StressConfig = StressConfig()
@@ -101,7 +105,7 @@ class LabConfig(Model):
                 )
         return self
 
-    @field_validator("kernels", "variations", "xens")
+    @field_validator("kernels", "variations", "xens", "boards")
     @classmethod
     def _names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:

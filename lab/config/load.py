@@ -6,12 +6,14 @@ Every mistake is a UserError of one sentence that names the file, the key and th
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from lab.config import board
 from lab.config.claim import ClaimConfig
 from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
@@ -103,23 +105,43 @@ def _absolute(config: LabConfig, base: Path) -> LabConfig:
 
     kernels = {name: kernel.absolute(base) for name, kernel in config.kernels.items()}
     xens = {name: hypervisor(xen) for name, xen in config.xens.items()}
-    changed = {"kernels": kernels, "xen": hypervisor(config.xen), "xens": xens}
+    boards = {name: one.absolute(base) for name, one in config.boards.items()}
+    changed = {
+        "kernels": kernels, "xen": hypervisor(config.xen), "xens": xens, "boards": boards,
+    }  # fmt: skip
     return config.model_copy(update={**rebase(config, ("results",)), **changed})
 
 
 def _first_problem(error: ValidationError) -> str:
     problems = error.errors()
     first = problems[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    where = ".".join(str(part) for part in _written(first["loc"]) if part != "[key]")
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = unknown(str(first["loc"][-1]), _keys_at(first["loc"][:-1]))
     elif first["type"] == "missing":
         message = "is missing"
+    elif first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        message = _say_kind(first.get("ctx", {}))
     else:
         message = message[:1].lower() + message[1:]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{where}: {message}{more}" if where else f"{message}{more}"
+
+
+def _written(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """A location of the document as the user wrote it."""
+    if location[:1] == ("boards",):
+        return (*location[:2], *board.hide_kind(location[2:]))
+    return location
+
+
+def _say_kind(context: dict[str, Any]) -> str:
+    """What is wrong with a part's 'kind:', and which ones there are."""
+    if "tag" not in context:
+        return "'kind' is missing"
+    known = ", ".join(re.findall(r"'([^']*)'", context["expected_tags"]))
+    return f"the kind {context['tag']!r} is not known; there are {known}"
 
 
 def _keys_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
@@ -130,6 +152,8 @@ def _keys_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
         "stress": StressConfig, "confidence": ConfidenceConfig,
         "variations": VariationConfig, "matrix": MatrixConfig, "claims": ClaimConfig,
     }  # fmt: skip
+    if location[:1] == ("boards",):
+        return tuple(board.find_model(location[2:]).model_fields)
     model = models[str(location[0])] if location else LabConfig
     return tuple(model.model_fields)
 
