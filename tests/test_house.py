@@ -24,6 +24,10 @@ PLANTED = {
     "rich": ("lab/run/command.py", "from rich.text import Text"),
     "yaml": ("lab/run/command.py", "import yaml"),
     "junit": ("lab/run/outcomes.py", "import junit_xml"),
+    "labgrid": ("lab/board/power.py", "import labgrid"),
+    "ipmi": ("lab/board/power.py", "from pyghmi.ipmi.command import Command"),
+    "redfish": ("lab/board/switch.py", "import sushy"),
+    "serial": ("lab/board/console.py", "import serial.rfc2217"),
     "playbooks": ("playbooks/collect.py", "from lab.trial.job import Job"),
 }
 

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lab.cli import bisect as cli_bisect
+from lab.cli import board as cli_board
 from lab.cli import host as cli_host
 from lab.cli import kernel as cli_kernel
 from lab.cli import replay as cli_replay
@@ -62,7 +63,16 @@ def schema() -> None:
     typer.echo(schema_text(), nl=False)
 
 
-for group in (cli_run, cli_validate, cli_bisect, cli_replay, cli_search, cli_kernel, cli_host):
+for group in (
+    cli_run,
+    cli_validate,
+    cli_bisect,
+    cli_replay,
+    cli_search,
+    cli_kernel,
+    cli_host,
+    cli_board,
+):
     group.add(app)
 for command in (init, doctor, schema):
     app.command()(command)

@@ -37,9 +37,13 @@ class Deadline:
         """A deadline of its own for a step: ``seconds``, but never past this one."""
         return Deadline(min(seconds, self.remaining()), self._clock, self._sleep)
 
+    def pause(self, seconds: float) -> None:
+        """Sleep so long, but never past the deadline."""
+        self._sleep(min(seconds, self.remaining()))
+
     def wait_for(self, event: Callable[[], bool], what: str, every: float = 0.1) -> None:
         """Poll ``event`` until it is true; a LabError naming ``what`` when time is up."""
         while not event():
             if self.expired:
                 raise LabError(f"waited {self.seconds:.0f} s for {what}, which did not come")
-            self._sleep(min(every, self.remaining()))
+            self.pause(every)

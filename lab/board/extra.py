@@ -1,0 +1,19 @@
+"""What boards need beyond the lab's own packages: the extra `boards`."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from lab.errors import LabError
+
+MODULES = ("labgrid", "pyghmi", "serial", "sushy")  # serial: pyserial-labgrid, labgrid's own fork
+
+
+def require() -> None:
+    """LabError, a sentence that says what to install, unless all of it is here."""
+    missing = [name for name in MODULES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise LabError(
+            f"boards need Python packages that are not installed ({', '.join(missing)}): "
+            "`make setup BOARDS=1`, or `pip install 'xen-fpu-lab[boards]'`"
+        )

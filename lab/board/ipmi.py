@@ -1,0 +1,75 @@
+"""Power by IPMI 2.0: the one owner of pyghmi.
+
+pyghmi keeps threads and sockets for the whole process and has no deadline: this is only used
+inside ``lab.board.switch``'s own process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from pyghmi.exceptions import PyghmiException
+from pyghmi.ipmi.command import Command
+
+from lab.config.board import IpmiPower
+from lab.errors import LabError
+
+_CHASSIS, _CONTROL = 0, 2  # network function and command of Chassis Control, IPMI 2.0, 28.3
+_DOWN, _UP = 0, 1
+_NOT_IN_THIS_STATE = 0xD5
+_LEVELS = {"operator": 3, "administrator": 4}
+# What pyghmi says when the BMC refuses user or password (RAKP 2 and 4), in part.
+_REFUSED = ("incorrect password", "unauthorized", "invalid role", "rakp2", "rakp4")
+_SILENT = ("timeout", "no longer connected", "failed to initialize", "disconnected")
+
+
+class IpmiSwitch:
+    """Logged in when made; LabError, a sentence, when the BMC is silent or refuses."""
+
+    def __init__(self, config: IpmiPower, password: str) -> None:
+        self._config = config
+        self._where = f"{config.address} port {config.port}"
+        try:
+            self._bmc = Command(
+                bmc=config.address, userid=config.user, password=password, port=config.port,
+                privlevel=_LEVELS[config.privilege],
+            )  # fmt: skip
+        except (PyghmiException, OSError) as error:
+            raise self._explain(error) from None
+
+    def is_on(self) -> bool:
+        """What the BMC says. It may be wrong: only a console shows that a machine lives."""
+        try:
+            return bool(self._bmc.get_power()["powerstate"] == "on")
+        except (PyghmiException, OSError) as error:
+            raise self._explain(error) from None
+
+    def turn(self, on: bool) -> None:
+        """Chassis Control, also where the BMC says that it is so already: it may be wrong."""
+        try:
+            answer: dict[str, Any] = self._bmc.raw_command(
+                netfn=_CHASSIS, command=_CONTROL, data=[_UP if on else _DOWN]
+            )
+        except (PyghmiException, OSError) as error:
+            raise self._explain(error) from None
+        if answer.get("code", 0) not in (0, _NOT_IN_THIS_STATE):
+            raise self._explain(answer.get("error", answer["code"]))
+
+    def close(self) -> None:
+        """Log out: a BMC has few sessions, and keeps a forgotten one for a minute."""
+        with contextlib.suppress(PyghmiException, OSError):
+            self._bmc.ipmi_session.logout()
+
+    def _explain(self, error: object) -> LabError:
+        said = str(error).strip()
+        if said in ("", "None"):  # so pyghmi's session ends when nothing comes back at all
+            said = "timeout"
+        if any(words in said.lower() for words in _REFUSED):
+            return LabError(
+                f"the BMC at {self._where} refuses user {self._config.user!r} as "
+                f"{self._config.privilege} ({said}): check user, password and privilege"
+            )
+        if any(words in said.lower() for words in _SILENT):
+            return LabError(f"the BMC at {self._where} does not answer IPMI ({said})")
+        return LabError(f"the BMC at {self._where} says: {said}")

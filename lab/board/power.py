@@ -1,0 +1,100 @@
+"""A board's power: on, off, cycle, is it on. Each call has a deadline, and its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lab.board.password import read_password
+from lab.board.switch import Action
+from lab.config.board import CommandPower, PduPower
+from lab.config.board import Power as PowerConfig
+from lab.config.secret import Login
+from lab.errors import LabError, UserError
+from lab.system.files import PROJECT
+from lab.system.process import first_error, tie
+
+_GRACE_SECONDS = 15.0  # for logging in and importing, beyond the configured seconds
+_PAUSE_SECONDS = 1.0  # between off and on
+_MAINS_PAUSE_SECONDS = 5.0  # ... where the mains are cut: a power supply's capacitors
+
+
+class Power:
+    """Made without side effects. Every method raises LabError, a sentence that names the board.
+
+    ``note`` hears, before a board is switched on, that it may be on from now, and after it was
+    switched off that it is not.
+    """
+
+    def __init__(
+        self, name: str, config: PowerConfig, note: Callable[[bool], None] = lambda _on: None
+    ) -> None:
+        self._name = name
+        self._config = config
+        self._note = note
+
+    def on(self) -> None:
+        """Switch it on; done when its power control says so."""
+        self._note(True)
+        self._ask("on")
+
+    def off(self) -> None:
+        """Switch it off at once; done when its power control says so."""
+        self._ask("off")
+        self._note(False)
+
+    def cycle(self) -> None:
+        """Off, and on after a pause."""
+        self.off()
+        mains = isinstance(self._config, PduPower | CommandPower)
+        time.sleep(_MAINS_PAUSE_SECONDS if mains else _PAUSE_SECONDS)
+        self.on()
+
+    def is_on(self) -> bool:
+        """What its power control says."""
+        return self._ask("is_on")
+
+    def _ask(self, action: Action) -> bool:
+        where = f"boards.{self._name}.power"
+        password = read_password(self._config, where) if isinstance(self._config, Login) else None
+        request = {
+            "power": self._config.model_dump(mode="json"), "password": password,
+            "action": action, "seconds": self._config.seconds,
+        }  # fmt: skip
+        answer = self._run(request)
+        if "bad_input" in answer:
+            raise UserError(f"boards.{self._name}.{_hide(answer['bad_input'], password)}")
+        if "error" in answer:
+            raise LabError(f"{self._name}: {_hide(answer['error'], password)}")
+        return bool(answer["on"])
+
+    def _run(self, request: dict[str, Any]) -> dict[str, Any]:
+        limit = self._config.seconds + _GRACE_SECONDS
+        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+        try:
+            done = subprocess.run(
+                tie([sys.executable, "-m", "lab.board.switch"]),
+                input=json.dumps(request).encode(), capture_output=True, timeout=limit,
+                check=False, env={**os.environ, "PYTHONPATH": path},
+                process_group=0,  # a terminal's Ctrl-C does not stop it from switching off
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise LabError(
+                f"{self._name}: its power control ({self._config.kind}) did not answer "
+                f"within {limit:.0f} s"
+            ) from None
+        try:
+            return dict(json.loads(done.stdout))
+        except ValueError:
+            said = (done.stderr.decode(errors="replace").strip().splitlines() or [""])[-1]
+            said = _hide(first_error(said), request["password"])
+            raise LabError(f"{self._name}: switching it failed: {said}") from None
+
+
+def _hide(text: str, password: str | None) -> str:
+    return text.replace(password, "***") if password else text
