@@ -10,7 +10,7 @@ help:
 	@echo "make bench   set up and print the figures: seconds per guest kind, windows, yield"
 	@echo "make speed   set up and print how fast the lab is, beside plain QEMU; ARGS=--no-host: quicker"
 	@echo "make lint    the checks of the code alone"
-	@echo "make setup   only set up"
+	@echo "make setup   only set up; BOARDS=1: also what machines in a rack need (docs/boards.md)"
 	@echo "make clean   remove what make built here; results/ and the cache stay"
 
 setup:

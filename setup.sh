@@ -3,6 +3,7 @@
 #
 #   ./setup.sh         for `lab run`
 #   ./setup.sh --dev   the same, with what the tests need
+#   BOARDS=1 ./setup.sh  ... with what boards need (docs/boards.md); the tests' has it too
 #
 # Only what is missing is done; when nothing is, this takes a fraction of a second. Root (or
 # sudo) is wanted only to install packages. What the steps print goes to .cache/setup.log.
@@ -15,7 +16,7 @@ case "${1-}" in
 '') ;;
 --dev) dev=yes ;;
 *)
-    sed -n '2,9s/^# \{0,1\}//p' setup.sh >&2
+    sed -n '2,10s/^# \{0,1\}//p' setup.sh >&2
     exit 2
     ;;
 esac
@@ -131,8 +132,9 @@ fingerprint() {
 }
 
 make_venv() {
-    wanted=requirements.txt
-    [ -z "$dev" ] || wanted=requirements-dev.txt
+    wanted=requirements.txt covers=
+    [ "${BOARDS:-0}" = 0 ] || wanted=requirements-boards.txt covers=requirements.txt
+    [ -z "$dev" ] || wanted=requirements-dev.txt covers='requirements.txt requirements-boards.txt'
     stamp=$venv/.made-$wanted
     if [ -x "$venv/bin/lab" ] && "$venv/bin/python3" -c '' 2>/dev/null &&
         [ "$(cat "$stamp" 2>/dev/null)" = "$(fingerprint "$wanted")" ]; then
@@ -152,7 +154,9 @@ make_venv() {
         $pip install --require-hashes --no-build-isolation -r "$wanted"
     # shellcheck disable=SC2086
     step "installing the lab into $venv" $pip install --no-deps --no-build-isolation -e .
-    [ -z "$dev" ] || fingerprint requirements.txt >"$venv/.made-requirements.txt"
+    for one in $covers; do
+        fingerprint "$one" >"$venv/.made-$one"
+    done
     fingerprint "$wanted" >"$stamp"
 }
 

@@ -9,7 +9,9 @@ import pytest
 
 from tests.helpers.project import PROJECT
 
-LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-dev.txt")
+LOCKS = (
+    "requirements-build.txt", "requirements.txt", "requirements-boards.txt", "requirements-dev.txt",
+)  # fmt: skip
 
 
 def pins(name: str) -> dict[str, str]:
@@ -38,6 +40,11 @@ def test_locks_have_hashes_and_name_no_registry(name: str) -> None:
 
 def test_tests_run_on_the_versions_that_run_the_lab() -> None:
     assert pins("requirements.txt").items() <= pins("requirements-dev.txt").items()
+
+
+def test_boards_add_to_what_runs_the_lab_and_change_nothing_of_it() -> None:
+    assert pins("requirements.txt").items() <= pins("requirements-boards.txt").items()
+    assert {"labgrid", "pyghmi", "sushy"} <= pins("requirements-boards.txt").keys()
 
 
 def test_set_up_refuses_what_it_does_not_know() -> None:
