@@ -38,6 +38,8 @@ _SECONDS = 20.0
 class Rig:
     """A board with its BMC and its terminal server. ``machine``: QEMU's words but the serial's."""
 
+    ACCEPTER = "telnet(rfc2217)"  # ser2net's word for what it speaks
+
     def __init__(self, folder: Path, machine: Sequence[str]) -> None:
         self.folder = folder
         self.machine = list(machine)
@@ -76,19 +78,23 @@ class Rig:
         """The cable, the terminal server and the BMC; the machine is off."""
         self.password.touch(mode=0o600)
         self.password.write_text(PASSWORD + "\n")
+        self.start_cable()
+        self.start_console()
+        self.start_bmc()
+
+    def start_cable(self) -> None:
+        """The serial line."""
         near, far = self.folder / "near", self.folder / "far"
         ends = [f"pty,raw,echo=0,link={end}" for end in (near, far)]
         self._start("socat", ["socat", *ends])
         Deadline(_SECONDS).wait_for(lambda: near.exists() and far.exists(), "socat's terminals")
-        self.start_console()
-        self.start_bmc()
 
     def start_console(self) -> None:
         """The terminal server."""
         config = self.folder / "ser2net.yaml"
         config.write_text(
             f"connection: &board\n"
-            f"  accepter: telnet(rfc2217),tcp,127.0.0.1,{self.console_port}\n"
+            f"  accepter: {self.ACCEPTER},tcp,127.0.0.1,{self.console_port}\n"
             f"  connector: serialdev,{self.folder / 'far'},115200n81,local\n"
             f"  options:\n    max-connections: 1\n"
         )

@@ -5,6 +5,7 @@ The machine is a QEMU (tests/helpers/rig.py); ipmitool is the second, independen
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import yaml
 from lab.board.board import open_board
 from lab.board.console import NOTES
 from lab.board.lock import find_holder
+from lab.board.power import Power
 from lab.config.board import BoardConfig
 from lab.console.records import parse
 from lab.errors import LabError
@@ -31,6 +33,7 @@ from lab.supplies.program import program
 from lab.supplies.ramdisk import ramdisk
 from lab.system.deadline import Deadline
 from lab.system.files import PROJECT
+from tests.helpers.redfish import RedfishRig
 from tests.helpers.rig import MAC, PASSWORD, Rig, open_rig
 
 pytestmark = pytest.mark.boots
@@ -57,6 +60,18 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def rig(tmp_path: Path, machine: list[str]) -> Iterator[Rig]:
     with open_rig(tmp_path, machine) as rig:
         yield rig
+
+
+@pytest.fixture
+def redfish(tmp_path: Path, machine: list[str]) -> Iterator[RedfishRig]:
+    value = dict(itertools.pairwise(machine))
+    parts = [machine[0], value["-kernel"], value["-initrd"], value["-append"]]
+    rig = RedfishRig(tmp_path, parts)
+    try:
+        rig.start()
+        yield rig
+    finally:
+        rig.stop()
 
 
 def write_config(rig: Rig, folder: Path) -> Path:
@@ -276,3 +291,39 @@ def test_the_commands_as_they_are_typed(rig: Rig, tmp_path: Path) -> None:
     done = lab("status", "rack2", "-c", config)
     assert done.returncode == Exit.BAD_INPUT
     assert done.stderr == "lab: there is no board 'rack2' under 'boards:' of lab.yaml (rack1)\n"
+
+
+def test_a_board_by_redfish_and_raw_tcp(redfish: RedfishRig, tmp_path: Path) -> None:
+    """Seen the same by a client of the standard library."""
+    console = tmp_path / "console.log"
+    with open_board("rack2", redfish.config) as board, board.console.follow(console) as following:
+        assert not board.power.is_on()
+        assert redfish.power_state() == "Off"
+        board.power.on()
+        assert redfish.power_state() == "On"
+        following.wait_for_bytes(Deadline(60))
+        wait_for_end(console)
+        size = following.size
+        board.power.cycle()
+        wait_for_end(console, size)
+        board.power.off()
+        assert redfish.power_state() == "Off"
+        assert not board.power.is_on()
+    assert console.read_bytes() == redfish.direct.read_bytes()
+
+
+def test_what_a_redfish_bmc_refuses_is_one_sentence(redfish: RedfishRig) -> None:
+    power = redfish.describe()["power"]
+    for change, said in (
+        ({"ca_file": None}, "the certificate of the BMC at https://.* is not known"),
+        ({"system": "/redfish/v1/Systems/none"}, "has no system /redfish/v1/Systems/none"),
+        ({"user": "nobody"}, "refuses user 'nobody': check user and password"),
+    ):
+        config = BoardConfig.model_validate(redfish.describe(power={**power, **change}))
+        with pytest.raises(LabError, match=f"^rack2: .*{said}") as caught:
+            Power("rack2", config.power).is_on()
+        assert "\n" not in str(caught.value)
+        assert PASSWORD not in str(caught.value)
+    redfish.kill("bmc")
+    with pytest.raises(LabError, match=r"^rack2: the BMC at https://.* does not answer Redfish$"):
+        Power("rack2", redfish.config.power).is_on()
