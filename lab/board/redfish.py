@@ -20,8 +20,7 @@ class RedfishSwitch:
         self._config = config
         try:
             root = sushy.Sushy(
-                config.url, username=config.user, password=password,
-                auth=sushy.auth.BasicAuth(config.user, password),
+                config.url, auth=sushy.auth.BasicAuth(config.user, password),
                 verify=str(config.ca_file) if config.ca_file else True,
                 server_side_retries=1, server_side_retries_delay=1,
                 read_timeout=config.seconds, connect_timeout=_CONNECT_SECONDS,

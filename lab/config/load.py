@@ -115,7 +115,7 @@ def _absolute(config: LabConfig, base: Path) -> LabConfig:
 def _first_problem(error: ValidationError) -> str:
     problems = error.errors()
     first = problems[0]
-    where = ".".join(str(part) for part in _written(first["loc"]) if part != "[key]")
+    where = ".".join(str(part) for part in _drop_kinds(first["loc"]) if part != "[key]")
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = unknown(str(first["loc"][-1]), _keys_at(first["loc"][:-1]))
@@ -129,7 +129,7 @@ def _first_problem(error: ValidationError) -> str:
     return f"{where}: {message}{more}" if where else f"{message}{more}"
 
 
-def _written(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+def _drop_kinds(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """A location of the document as the user wrote it."""
     if location[:1] == ("boards",):
         return (*location[:2], *board.hide_kind(location[2:]))

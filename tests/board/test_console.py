@@ -30,7 +30,7 @@ def board(**console: Any) -> BoardConfig:
 
 
 class Script:
-    """A source that gives what it was told to: bytes, or an error where the line is lost."""
+    """A source that gives what is in its list: bytes, or an error where the line is lost."""
 
     def __init__(self, *takes: bytes | OSError) -> None:
         self._takes = list(takes)

@@ -19,6 +19,7 @@ import sys
 import threading
 import urllib.request
 from base64 import b64encode
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -59,6 +60,10 @@ class RedfishRig(Rig):
 
     ACCEPTER = "tcp"
 
+    def __init__(self, folder: Path, machine: Sequence[str]) -> None:
+        super().__init__(folder, machine)
+        self.redfish_port = free_port()
+
     @property
     def certificate(self) -> Path:
         return self.folder / "bmc.pem"
@@ -79,7 +84,6 @@ class RedfishRig(Rig):
 
     def start_bmc(self) -> None:
         """The BMC."""
-        self.redfish_port = free_port()
         qemu, kernel, ramdisk, words = map(escape, self.machine)
         (self.folder / "domain.xml").write_text(
             _DOMAIN.format(

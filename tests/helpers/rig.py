@@ -38,7 +38,7 @@ _SECONDS = 20.0
 class Rig:
     """A board with its BMC and its terminal server. ``machine``: QEMU's words but the serial's."""
 
-    ACCEPTER = "telnet(rfc2217)"  # ser2net's word for what it speaks
+    ACCEPTER = "telnet(rfc2217),tcp"  # ser2net's word for what it speaks
 
     def __init__(self, folder: Path, machine: Sequence[str]) -> None:
         self.folder = folder
@@ -94,7 +94,7 @@ class Rig:
         config = self.folder / "ser2net.yaml"
         config.write_text(
             f"connection: &board\n"
-            f"  accepter: {self.ACCEPTER},tcp,127.0.0.1,{self.console_port}\n"
+            f"  accepter: {self.ACCEPTER},127.0.0.1,{self.console_port}\n"
             f"  connector: serialdev,{self.folder / 'far'},115200n81,local\n"
             f"  options:\n    max-connections: 1\n"
         )

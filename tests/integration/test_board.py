@@ -47,7 +47,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     way = accel.decide(qemu).name
     disk = tmp_path_factory.mktemp("machine") / "ramdisk"
     disk.write_bytes(ramdisk(program(64).read_bytes()))
-    words = "console=ttyS0,115200 panic=1 mmx.run=b0a4d mmx.seconds=1 mmx.checks=1 mmx.at_least=1"
+    words = "console=ttyS0,115200 panic=1 mmx.run=b0a4d mmx.seconds=5 mmx.checks=1 mmx.at_least=1"
     return [
         str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
         "-accel", way, "-cpu", options.cpu(way), "-m", "256",
@@ -57,7 +57,15 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, machine: list[str]) -> Iterator[Rig]:
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """Its machine's processor stands still: only power matters."""
+    idle = ["-nodefaults", "-display", "none", "-machine", "q35", "-m", "64", "-S"]
+    with open_rig(tmp_path, [str(binary.find().path), *idle]) as rig:
+        yield rig
+
+
+@pytest.fixture
+def booting(tmp_path: Path, machine: list[str]) -> Iterator[Rig]:
     with open_rig(tmp_path, machine) as rig:
         yield rig
 
@@ -112,10 +120,10 @@ def test_power_as_ipmitool_sees_it(rig: Rig) -> None:
         board.power.off()
 
 
-def test_the_console_is_what_the_machine_wrote_byte_for_byte(rig: Rig, tmp_path: Path) -> None:
+def test_the_console_is_what_the_machine_wrote_byte_for_byte(booting: Rig, tmp_path: Path) -> None:
     """Two boots on one line: a power cycle does not disturb it."""
     console = tmp_path / "console.log"
-    with open_board("rack1", rig.config) as board, board.console.follow(console) as following:
+    with open_board("rack1", booting.config) as board, board.console.follow(console) as following:
         board.power.on()
         following.wait_for_bytes(Deadline(60))
         wait_for_end(console)
@@ -123,7 +131,7 @@ def test_the_console_is_what_the_machine_wrote_byte_for_byte(rig: Rig, tmp_path:
         board.power.cycle()
         wait_for_end(console, size)
         board.power.off()
-    assert console.read_bytes() == rig.direct.read_bytes()
+    assert console.read_bytes() == booting.direct.read_bytes()
     assert console.read_bytes().count(b"Linux version") == 2
     assert not (tmp_path / NOTES).exists()
 
@@ -183,20 +191,20 @@ def test_a_bmc_that_says_on_whatever_is_asked(rig: Rig) -> None:
     assert rig.ipmitool("power", "status") == "Chassis Power is off"
 
 
-def test_a_console_that_goes_and_comes_back(rig: Rig, tmp_path: Path) -> None:
+def test_a_console_that_goes_and_comes_back(booting: Rig, tmp_path: Path) -> None:
     console = tmp_path / "console.log"
-    with open_board("rack1", rig.config) as board, board.console.follow(console) as following:
+    with open_board("rack1", booting.config) as board, board.console.follow(console) as following:
         board.power.on()
         Deadline(60).wait_for(lambda: following.size > 2000, "the kernel's first lines")
-        rig.kill("ser2net")
+        booting.kill("ser2net")
         Deadline(20).wait_for(lambda: not following.connected, "the loss to be noticed")
         before = console.read_bytes()
-        rig.start_console()
+        booting.start_console()
         Deadline(60).wait_for(lambda: following.connected, "the console to be back")
         board.power.cycle()
         wait_for_end(console, len(before))
         board.power.off()
-    assert rig.direct.read_bytes().startswith(before)
+    assert booting.direct.read_bytes().startswith(before)
     assert console.read_bytes().startswith(before)
     lines = (tmp_path / NOTES).read_text().splitlines()
     assert f"lost after {len(before)} bytes" in lines[0]
@@ -277,20 +285,34 @@ def test_the_commands_as_they_are_typed(rig: Rig, tmp_path: Path) -> None:
     assert done.returncode == Exit.OK, done.stderr
     assert rig.ipmitool("power", "status") == "Chassis Power is on"
     assert "rack1 is on; nobody has it" in lab("status", "rack1", "-c", config).stdout
-    words = [sys.executable, "-m", "lab", "board", "console", "rack1", "-c", str(config)]
-    shown = tmp_path / "shown"
-    with shown.open("wb") as out, subprocess.Popen(words, cwd=PROJECT, stdout=out) as process:
-        try:
-            Deadline(60).wait_for(lambda: shown.stat().st_size > 0, "the console's text")
-        finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(30) == Exit.OK
-    assert b"\x1b" not in shown.read_bytes()
     assert lab("off", "rack1", "-c", config).returncode == Exit.OK
     assert rig.ipmitool("power", "status") == "Chassis Power is off"
     done = lab("status", "rack2", "-c", config)
     assert done.returncode == Exit.BAD_INPUT
     assert done.stderr == "lab: there is no board 'rack2' under 'boards:' of lab.yaml (rack1)\n"
+
+
+def test_the_console_on_a_terminal(booting: Rig, tmp_path: Path) -> None:
+    config = write_config(booting, tmp_path)
+    words = [sys.executable, "-m", "lab", "board", "console", "rack1", "-c", str(config)]
+    shown = tmp_path / "shown"
+    with shown.open("wb") as out, subprocess.Popen(words, cwd=PROJECT, stdout=out) as process:
+        try:
+            Deadline(60).wait_for(lambda: find_holder(booting.config)[1], "the board to be held")
+            time.sleep(3)  # for the terminal server, which a reader cannot be asked about
+            booting.ipmitool("power", "on")
+            Deadline(BOOT_SECONDS).wait_for(
+                lambda: b"Power down" in shown.read_bytes(), "the console's last line"
+            )
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) == Exit.OK
+    lines = [line for line in shown.read_bytes().splitlines() if line]
+    direct = booting.direct.read_bytes().splitlines()
+    assert lines[-1] == direct[-1]
+    assert set(lines) <= set(direct)
+    assert b"\x1b" not in shown.read_bytes()
+    assert find_holder(booting.config) == (None, False)
 
 
 def test_a_board_by_redfish_and_raw_tcp(redfish: RedfishRig, tmp_path: Path) -> None:
