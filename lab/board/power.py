@@ -16,8 +16,8 @@ from lab.config.board import CommandPower, PduPower
 from lab.config.board import Power as PowerConfig
 from lab.config.secret import Login
 from lab.errors import LabError, UserError
-from lab.system.files import PROJECT
-from lab.system.process import first_error, tie
+from lab.system.process import find_error, tie
+from lab.system.project import PYTHON_PATH
 
 _GRACE_SECONDS = 15.0  # for logging in and importing, beyond the configured seconds
 _PAUSE_SECONDS = 1.0  # between off and on
@@ -75,7 +75,7 @@ class Power:
 
     def _run(self, request: dict[str, Any]) -> dict[str, Any]:
         limit = self._config.seconds + _GRACE_SECONDS
-        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+        path = os.pathsep.join(filter(None, [str(PYTHON_PATH), os.environ.get("PYTHONPATH")]))
         try:
             done = subprocess.run(
                 tie([sys.executable, "-m", "lab.board.switch"]),
@@ -92,7 +92,7 @@ class Power:
             return dict(json.loads(done.stdout))
         except ValueError:
             said = (done.stderr.decode(errors="replace").strip().splitlines() or [""])[-1]
-            said = _hide(first_error(said), request["password"])
+            said = _hide(find_error(said), request["password"])
             raise LabError(f"{self._name}: switching it failed: {said}") from None
 
 

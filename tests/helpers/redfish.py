@@ -29,8 +29,8 @@ import bcrypt
 from lab.host.shell import free_port
 from lab.host.virt import prepare_embedded
 from lab.system.deadline import Deadline
-from lab.system.files import PROJECT
 from lab.system.process import tie
+from tests.helpers.project import PROJECT
 from tests.helpers.rig import PASSWORD, USER, Rig
 
 NAME = "rack2"

@@ -27,8 +27,8 @@ from lab.board.lock import lock_path
 from lab.config.board import BoardConfig
 from lab.host.shell import free_port
 from lab.system.deadline import Deadline
-from lab.system.files import PROJECT
 from lab.system.process import tie
+from tests.helpers.project import PROJECT
 
 USER, PASSWORD = "lab", "correct horse 9"
 MAC = "52:54:00:12:34:56"

@@ -26,13 +26,13 @@ from lab.config.board import BoardConfig
 from lab.console.records import parse
 from lab.errors import LabError
 from lab.exitcodes import Exit
-from lab.kernel.control import control_kernel
+from lab.kernel.control import build_control
 from lab.qemu import accelerator as accel
 from lab.qemu import binary, options
 from lab.supplies.program import program
 from lab.supplies.ramdisk import ramdisk
 from lab.system.deadline import Deadline
-from lab.system.files import PROJECT
+from tests.helpers.project import PROJECT
 from tests.helpers.redfish import RedfishRig
 from tests.helpers.rig import MAC, PASSWORD, Rig, open_rig
 
@@ -52,7 +52,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
         "-accel", way, "-cpu", options.cpu(way), "-m", "256",
         "-netdev", "user,id=n,restrict=on", "-device", f"e1000,netdev=n,mac={MAC}",
-        "-kernel", str(control_kernel("bad", print).image), "-initrd", str(disk), "-append", words,
+        "-kernel", str(build_control("bad", print).image), "-initrd", str(disk), "-append", words,
     ]  # fmt: skip
 
 
