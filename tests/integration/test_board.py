@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from lab.board.board import open_board
-from lab.board.console import NOTES
+from lab.board.console import NOTES, Console
 from lab.board.lock import find_holder
 from lab.board.power import Power
 from lab.config.board import BoardConfig
@@ -134,6 +134,21 @@ def test_the_console_is_what_the_machine_wrote_byte_for_byte(booting: Rig, tmp_p
     assert console.read_bytes() == booting.direct.read_bytes()
     assert console.read_bytes().count(b"Linux version") == 2
     assert not (tmp_path / NOTES).exists()
+
+
+def test_any_bytes_go_through_a_terminal_server(rig: Rig, tmp_path: Path) -> None:
+    """Also those that telnet gives a meaning: 255 and a carriage return before a zero."""
+    sent = bytes(range(256)) * 300 + b"\xff\xff\r\n\0\r\0\xff\xfa\xff\xf0"
+    console = tmp_path / "console.log"
+    with (
+        Console("rack1", rig.config).follow(console) as following,
+        (tmp_path / "near").open("wb", buffering=0) as line,
+    ):
+        rest = memoryview(sent)
+        while rest:
+            rest = rest[line.write(rest) or 0 :]
+        Deadline(60).wait_for(lambda: following.size >= len(sent), "all bytes")
+    assert console.read_bytes() == sent
 
 
 def test_a_board_that_was_left_on_by_an_error_is_switched_off(rig: Rig) -> None:
