@@ -15,14 +15,13 @@ _MODULES = Path("/sys/module")
 _GET_API_VERSION = 0xAE00  # linux/kvm.h, and the answer has been 12 since Linux 2.6.22
 _API_VERSION = 12
 # QEMU ends with "error: failed to set MSR 0x10a to 0x69" and an assertion of kvm_buf_set_msrs (or
-# kvm_put_msrs) when KVM offers a feature and refuses the register that comes with it: seen where
-# KVM itself runs in a virtual machine, such as a CI runner. The register is not set without the
-# feature. Numbers: Linux, asm/msr-index.h.
+# kvm_put_msrs) when KVM offers a feature and refuses the register that comes with it: reported
+# from virtual machines, such as CI runners, that have KVM of their own. Without the feature QEMU
+# writes 0 to the register, or nothing. Numbers: Linux, asm/msr-index.h.
 _MSR = re.compile(r"failed to set MSR (0x[0-9a-f]+)")
 _FEATURES = {
     0x10A: "arch-capabilities",  # IA32_ARCH_CAPABILITIES
     0x345: "pdcm",  # IA32_PERF_CAPABILITIES
-    0xC0000104: "tsc-scale",  # AMD64_TSC_RATIO
     **dict.fromkeys(range(0x480, 0x494), "vmx"),  # IA32_VMX_BASIC and those after it
 }
 # After these QEMU stays, with a machine that stands still.
@@ -62,7 +61,7 @@ def find_failure(errors: str) -> str:
 
 
 def read_nested(modules: Path = _MODULES) -> str:
-    """The setting that lets guests have SVM or VMX, such as ``kvm_amd nested=1``; empty: unknown."""
+    """The setting that lets guests nest, such as ``kvm_amd nested=1``; empty where unknown."""
     for name in ("kvm_intel", "kvm_amd"):
         file = modules / name / "parameters" / "nested"
         if file.is_file():
