@@ -23,14 +23,12 @@ from lab.console import records
 from lab.console.watch import Ending
 from lab.errors import UserError
 from lab.kernel.image import BzImage
-from lab.kernel.kernel import Kernel
-from lab.kernel.resolve import Bootable
+from lab.kernel.kernel import Bootable, Kernel
 from lab.qemu import accelerator, binary
 from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu
 from lab.report.board import Board
 from lab.supplies.gather import Supplies
-from lab.system.files import PROJECT
 from lab.trial.assignment import gather_facts, make_assignment
 from lab.trial.job import Job
 from lab.trial.machine import OwnMachine
@@ -39,6 +37,7 @@ from lab.verdict.severity import Verdict
 from lab.verdict.stopping import Asked
 from lab.verdict.trial import judge
 from lab.xen.hypervisor import Xen
+from tests.helpers.project import PROJECT
 
 KVM = Path("/dev/kvm")
 _EXITS = Path("/sys/kernel/debug/kvm/exits")  # of all guests that live

@@ -27,8 +27,8 @@ from lab.kernel.kernel import Kernel
 from lab.kernel.resolve import resolve
 from lab.qemu import machine
 from lab.qemu.binary import program_of
-from lab.system.files import PROJECT
 from lab.system.process import filter_bytes, run
+from tests.helpers.project import PROJECT
 
 CPU = "max,-smap,-smep,-xsave,-vgif"
 _MEMORY_MIB = 4096

@@ -18,8 +18,8 @@ from lab.config.cells import cells
 from lab.config.load import load
 from lab.qemu import choice
 from lab.supplies.gather import gather
-from lab.system.files import PROJECT
 from tests.helpers import nest
+from tests.helpers.project import PROJECT
 
 pytestmark = pytest.mark.boots
 TRIES = 3
