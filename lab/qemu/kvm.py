@@ -1,4 +1,4 @@
-"""KVM as this machine has it: the device, what its kernel allows, and what QEMU says of it.
+"""KVM as this machine has it: the device, what its kernel allows, and what QEMU prints about it.
 
 What is read here is QEMU's own wording, so each text is quoted where it is looked for.
 """

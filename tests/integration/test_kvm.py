@@ -1,4 +1,4 @@
-"""The lab under real KVM, on a machine that has none: in an emulated one (tests/helpers/nest.py).
+"""The lab under real KVM, on a machine without it: in an emulated one (tests/helpers/nest.py).
 
 What is tested is the way to KVM and back: the proof, the choice, the command lines, the verdicts.
 Rates in there are no evidence (docs/kvm.md). An L1 that hung or died is a try that does not count;
@@ -126,7 +126,9 @@ def test_a_register_that_kvm_refuses_costs_the_feature_and_not_kvm(report: Repor
         ),
     ],
 )
-def test_a_kvm_that_is_none_says_why_and_costs_nothing(report: Report, step: str, why: str) -> None:
+def test_a_kvm_that_does_not_work_says_why_and_costs_nothing(
+    report: Report, step: str, why: str
+) -> None:
     assert (report[step]["name"], report[step]["why"]) == ("tcg", why)
     assert report[step]["exits"] == 0
 
