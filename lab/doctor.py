@@ -20,7 +20,7 @@ from lab.config.xen import XenConfig
 from lab.errors import LabError, UserError
 from lab.host.virt import prepare_embedded
 from lab.qemu import accelerator as accel
-from lab.qemu import binary
+from lab.qemu import binary, kvm
 from lab.qemu.accelerator import Accel, Proof
 from lab.qemu.binary import Qemu
 from lab.system import debian
@@ -142,7 +142,7 @@ def accelerator(chosen: Accel) -> Check:
     if chosen.name == "kvm":
         return Check("accelerator", True, f"KVM: {chosen.why}")
     todo = "emulation does all of it, some ten times slower"
-    if accel.KVM.exists() and not os.access(accel.KVM, os.R_OK | os.W_OK):
+    if kvm.DEVICE.exists() and not os.access(kvm.DEVICE, os.R_OK | os.W_OK):
         todo += "; for KVM get access to it: usually `adduser USER kvm`, then a new login"
     return Check("accelerator", None, f"TCG (emulation): {chosen.why}", todo)
 

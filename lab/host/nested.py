@@ -29,7 +29,7 @@ from lab.system.deadline import Deadline
 from lab.system.files import sha256_of, write_atomic
 
 PREFIX = "xen-fpu-lab-"  # of the domain's name
-READY_SECONDS = 300.0
+READY_SECONDS = {"tcg": 300.0, "kvm": 120.0}  # by accelerator
 _TAKE_OVER_SECONDS = 30.0
 _RESUME_SECONDS = 60.0  # it takes two; a machine that is busy with builds gets more
 

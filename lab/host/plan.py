@@ -39,6 +39,7 @@ class HostPlan:
     libvirt_uri: str | None = None
     xen: Path | None = None  # a hypervisor other than the image's own
     resume: bool = True  # from a state that was saved after a first boot
+    without: tuple[str, ...] = ()  # CPU features that are left out under KVM
 
     @property
     def hypervisor(self) -> Path:
@@ -49,7 +50,7 @@ class HostPlan:
         return sha256_of(
             self.qemu, self.accelerator, str(self.memory_mib), str(self.vcpus),
             str(self.image.folder), self.xen_args, _XEN_ARGS, _KERNEL_ARGS,
-            cached_sha256(self.hypervisor),
+            cached_sha256(self.hypervisor), *self.without,
         )[:16]  # fmt: skip
 
     def xml(self, name: str, folder: HostFolder, nonce: str, port: int) -> str:
@@ -74,5 +75,6 @@ class HostPlan:
                 disk=folder.overlay,
                 console=folder.console,
                 ssh_port=port,
+                without=self.without,
             )
         )

@@ -20,10 +20,11 @@ from typing import Any
 from lab.host.plan import HostPlan
 from lab.host.state import HostFolder
 from lab.qemu.identity import identify
+from lab.qemu.kvm import read_nested
 from lab.system.answers import cached_sha256, stamp
 from lab.system.cache import building, require_space
 from lab.system.files import sha256_of, write_atomic
-from lab.system.machine import processor
+from lab.system.machine import cpu_flags, processor
 
 _VERSION = "1"  # of what is done to a host before it is saved
 _KEPT = 3  # states, of one Xen each: some 250 MiB
@@ -113,6 +114,6 @@ def key(plan: HostPlan, name: str, folder: HostFolder, libvirt: str) -> str:
         # The overlay's backing file is too large to hash each time.
         json.dumps(stamp(str(image.disk))),
     ]  # fmt: skip
-    if plan.accelerator == "kvm":  # a guest sees the processor itself
-        parts += [processor(), platform.release()]
+    if plan.accelerator == "kvm":  # a guest sees the processor itself, as this kernel lets it
+        parts += [processor(), cpu_flags(), read_nested(), platform.release()]
     return sha256_of(*parts)[:16]

@@ -24,6 +24,7 @@ class Boot:
     xen: Path | None = None  # given: the kernel is dom0 on this hypervisor
     xen_args: str = ""
     icount: int | None = None  # given: deterministic, 2^icount ns of guest time an instruction
+    without: tuple[str, ...] = ()  # CPU features that are left out under KVM
 
 
 def command(boot: Boot, console: Path) -> list[str]:
@@ -67,5 +68,5 @@ def xen_args(boot: Boot) -> str:
 
 
 def _cpu(boot: Boot) -> str:
-    plain = options.cpu(boot.accelerator)
+    plain = options.cpu(boot.accelerator, boot.without)
     return plain if boot.icount is None or boot.accelerator != "tcg" else f"{plain},{icount.CPU}"

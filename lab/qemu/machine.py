@@ -11,7 +11,7 @@ from typing import IO
 
 from lab.console import text as consoletext
 from lab.console.watch import Ending, Glance, Watch
-from lab.qemu import icount
+from lab.qemu import icount, kvm
 from lab.qemu.boot import Boot, command, members, portable
 from lab.system.deadline import Deadline
 from lab.system.process import tie
@@ -71,10 +71,12 @@ def run(
         except OSError as error:
             return Ending("lab_error", f"QEMU could not be started: {error}")
         try:
-            how = _watch(process, console, watched, to_power_off)
+            how = _watch(process, console, watched, to_power_off, log)
             code = process.poll()
         finally:
             _end(process)
+    if how == "failed":
+        return Ending("lab_error", f"KVM failed: {_failure(log)}", watched.seconds())
     if how == "exited" and code != 0:
         said = consoletext.tail(log.read_bytes(), 1)
         return Ending("lab_error", f"QEMU failed: {said or code}", watched.seconds())
@@ -103,7 +105,7 @@ def run_exactly(
 
 
 def _watch(
-    process: subprocess.Popen[bytes], console: Path, watched: Watch, to_power_off: bool
+    process: subprocess.Popen[bytes], console: Path, watched: Watch, to_power_off: bool, log: Path
 ) -> str:
     size, finished = 0, False
     while True:
@@ -116,11 +118,19 @@ def _watch(
                 return "finished"
         if exited:
             return "finished" if finished else "exited"
+        # QEMU stays, its machine stopped: the silence would look like a hung guest's.
+        if _failure(log):
+            return "failed"
         given_up = watched.find_reason_to_stop()
         if given_up:
             return given_up
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_POLL)
+
+
+def _failure(log: Path) -> str:
+    """How KVM failed under the machine, from QEMU's own messages; empty when it did not."""
+    return kvm.find_failure(log.read_bytes().decode(errors="replace"))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

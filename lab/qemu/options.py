@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 # A PV dom0 dies under QEMU 7.2's SMAP (a #PF in Xen's bounce frame). All kinds get one model.
@@ -20,9 +21,15 @@ def modules(*found: str) -> str:
     return ",".join(map(escape, found))
 
 
-def cpu(accelerator: str) -> str:
-    """The value of ``-cpu``; ``accelerator`` is kvm or tcg."""
-    return "host" if accelerator == "kvm" else _TCG_CPU
+def cpu(accelerator: str, without: Sequence[str] = ()) -> str:
+    """The value of ``-cpu``; ``accelerator`` is kvm or tcg.
+
+    Under KVM it is the processor itself, SMAP and SMEP included, but for the features in
+    ``without``: those that this KVM offers and then refuses (lab/qemu/kvm.py).
+    """
+    if accelerator != "kvm":
+        return _TCG_CPU
+    return ",".join(["host", *(f"-{feature}" for feature in without)])
 
 
 def bare_machine(

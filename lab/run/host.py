@@ -23,7 +23,8 @@ def start(config: LabConfig) -> None:
     terminal = Terminal()
     host = _nested(config, terminal)
     with terminal.progress():
-        host.start(Deadline(READY_SECONDS), lambda state: terminal.board.state(ROW, state))
+        deadline = Deadline(READY_SECONDS[host.plan.accelerator])
+        host.start(deadline, lambda state: terminal.board.state(ROW, state))
     assert host.shell is not None
     host.keep()
     address = host.shell.address

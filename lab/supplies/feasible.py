@@ -24,7 +24,10 @@ def find_impossible_kinds(
         return {}
     if accel.name == "kvm":
         kinds: tuple[str, ...] = ("native", "dom0", "pv")
-        why = "this KVM does not nest (no SVM or VMX inside it)"
+        why = (
+            f"this KVM does not nest, so that Xen has no SVM or VMX ({accel.why}); `lab doctor` "
+            "says what to do, and host.accelerator: tcg emulates it"
+        )
     else:
         kinds, why = binary.kinds, f"QEMU {binary.version}: {binary.why}"
     return {c.id: f"{c.guest} is impossible here: {why}" for c in cells if c.guest not in kinds}

@@ -66,7 +66,11 @@ class Supplies:
         """Versions and hashes of everything, for the manifest."""
         return {
             "qemu": {"path": str(self.qemu.path), "version": self.qemu.version},
-            "accelerator": {"name": self.accel.name, "why": self.accel.why},
+            "accelerator": {
+                "name": self.accel.name,
+                "why": self.accel.why,
+                "cpu": self.accel.cpu,
+            },
             "program": {"path": str(self.program), "sha256": cached_sha256(self.program)},
             "ramdisk": {"path": str(self.ramdisk), "sha256": cached_sha256(self.ramdisk)},
             "kernels": {

@@ -22,6 +22,14 @@ def processor() -> str:
     return platform.machine()
 
 
+def cpu_flags() -> str:
+    """The processor's features as the kernel names them, in its order."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            return line.split(":", 1)[1].strip()
+    return ""
+
+
 def memory_mib() -> int:
     """All memory that the kernel manages, in MiB."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.evidence.run import RunFolder
 from lab.report.board import Board
@@ -20,6 +21,11 @@ class Job:
     folder: RunFolder
     board: Board
     stop: threading.Event
+
+    def accelerated(self, cell: Cell) -> bool:
+        """Whether the cell's machine is known to run under KVM; of a real host nothing is known."""
+        ours = not cell.nested or self.config.host.kind == "nested"
+        return ours and self.supplies.accel.name == "kvm"
 
     @property
     def emulated(self) -> bool:

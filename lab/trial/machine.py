@@ -39,6 +39,7 @@ class OwnMachine:
             xen=hypervisor.image if hypervisor else None,
             xen_args=hypervisor.args if hypervisor and task.cell.xen else self._xen_args,
             icount=self.icount,
+            without=self.supplies.accel.without,
         )
 
     def describe(self, task: Assignment, console: Path) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedH
             xen=found.image if found and (xen or not config.xen.packaged) else None,
             libvirt_uri=config.host.libvirt_uri,
             resume=config.host.resume,
+            without=supplies.accel.without,
         )
     )
 
@@ -115,7 +116,7 @@ class XenHost:
         self._nested = nested_host(self.job.config, self.job.supplies, self.xen)
         try:
             self._nested.start(
-                Deadline(nested.READY_SECONDS),
+                Deadline(nested.READY_SECONDS[self.job.supplies.accel.name]),
                 lambda state: self.job.board.state(self._row, state),
                 self.job.stop.is_set,
             )

@@ -34,7 +34,7 @@ def wrong_key(folder: Path) -> None:
     """Take over the running host; then ask with another pinned key, and hold it twice."""
     config = load(PROJECT / "lab.yaml")
     host = nested_host(config, gather_host(config, ignore))
-    host.start(Deadline(READY_SECONDS), ignore)
+    host.start(Deadline(READY_SECONDS[host.plan.accelerator]), ignore)
     assert host.shell is not None
     print("taken over", host.taken_over)
     key = folder / "other"
@@ -50,7 +50,7 @@ def wrong_key(folder: Path) -> None:
 def saved(_folder: Path) -> None:
     """Start a host, which leaves a saved state, and print all that it reports."""
     host = _host()
-    host.start(Deadline(READY_SECONDS), print)
+    host.start(Deadline(READY_SECONDS[host.plan.accelerator]), print)
     print("did", ", ".join(sorted(host.seconds)))
     found = host.find_saved()
     print("left to be resumed" if found and found.exists() else "nothing left")
@@ -60,7 +60,7 @@ def saved(_folder: Path) -> None:
 def resumed(_folder: Path) -> None:
     """Start it from that state, and look whether it is in order."""
     host = _host()
-    host.start(Deadline(READY_SECONDS), ignore)
+    host.start(Deadline(READY_SECONDS[host.plan.accelerator]), ignore)
     print("did", ", ".join(sorted(host.seconds)))
     assert host.shell is not None
     behind = time.time() - float(host.shell.run(["date", "+%s.%N"]))
@@ -98,7 +98,7 @@ def panic(folder: Path) -> None:
     qemu, accelerator = str(supplies.qemu.path), supplies.accel.name
     rubbish = Dom0Image(image, supplies.image.keys)
     host = NestedHost(HostPlan(qemu, accelerator, 2048, 1, rubbish), folder / "host")
-    deadline = Deadline(READY_SECONDS)
+    deadline = Deadline(READY_SECONDS[host.plan.accelerator])
     print_error(lambda: host.start(deadline, ignore))
     print("expired", deadline.expired)
     host.stop()

@@ -104,6 +104,26 @@ def test_whatever_it_depends_on_makes_it_another(
     assert not state(plan, folder, libvirt).exists()
 
 
+@pytest.mark.parametrize(
+    ("of", "value"),
+    [
+        ("processor", "another"), ("cpu_flags", "fpu"), ("read_nested", "kvm_amd nested=0"),
+        ("platform.release", "6.1.0-99-amd64"),
+    ],
+)  # fmt: skip
+def test_under_kvm_it_depends_on_the_processor_and_its_kernel(
+    plan: HostPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str, value: str
+) -> None:
+    kvm = replace(plan, accelerator="kvm")
+    folder = tmp_path / "host"
+    for one in (plan, kvm):
+        make(state(one, folder), folder)
+    assert not state(replace(kvm, without=("pdcm",)), folder).exists()
+    monkeypatch.setattr(f"lab.host.saved.{of}", lambda: value)
+    assert state(plan, folder).exists()
+    assert not state(kvm, folder).exists()
+
+
 def test_a_state_of_an_interrupted_save_is_not_taken(plan: HostPlan, tmp_path: Path) -> None:
     saved = state(plan, tmp_path / "host")
     cut_off = cache.building(saved.folder)  # never left: its process was killed
