@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Set-up is part of every target: ./setup.sh does what is missing and nothing else.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test lint bench speed clean

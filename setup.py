@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What pyproject.toml cannot say: data from the top of the repository goes into lab/_data.
 
 lab/system/project.py finds it there, or in a checkout (also one installed by `pip install -e`)

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Makes this checkout ready to use: Debian packages, .venv, the stress program.
 #
 #   ./setup.sh         for `lab run`
@@ -16,7 +17,7 @@ case "${1-}" in
 '') ;;
 --dev) dev=yes ;;
 *)
-    sed -n '2,10s/^# \{0,1\}//p' setup.sh >&2
+    sed -n '3,11s/^# \{0,1\}//p' setup.sh >&2
     exit 2
     ;;
 esac

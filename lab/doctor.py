@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What this machine can do, each answer with what to do about it.
 
 What can be tried is tried: the accelerator and the emulation are proved by booting

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The two families of errors: the user's, and the laboratory's.
 
 A guest that crashes or corrupts is neither: it is a verdict (``lab.verdict.severity``).

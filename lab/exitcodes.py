@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the lab's exit codes mean: the one table of them (docs/commands.md, `lab --help`)."""
 
 from __future__ import annotations

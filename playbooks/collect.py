@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Collect evidence from a Xen host: xl, its logs and the packages."""
 
 from __future__ import annotations

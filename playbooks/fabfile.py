@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`fab -r playbooks -H HOST TASK`: the playbooks by hand."""
 
 from playbooks.collect import evidence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Prepare a Xen host that the lab did not build: what it lacks is installed or named."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* aim.c - kicks by futex; the sleep grows when it ends too early, shrinks when too late. */
 #include "aim.h"
 

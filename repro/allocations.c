@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* allocations.c - only the lab's control kernel counts them; old kernels keep no such number. */
 #include "allocations.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* allocations.h - the kernel's own count of windows, where it has one. */
 #ifndef ALLOCATIONS_H
 #define ALLOCATIONS_H

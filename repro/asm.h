@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * asm.h - every instruction that C cannot express: the entry point, system calls,
  * CPUID, and the MMX, x87 and SSE registers.

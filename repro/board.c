@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* board.c - 32-bit counters, which both word sizes can add to in one instruction. */
 #include "board.h"
 

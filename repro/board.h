@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* board.h - memory that all processes of a run share: what was counted, what was found. */
 #ifndef BOARD_H
 #define BOARD_H

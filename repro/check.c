@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* check.c - the one detector that victims and openers share. */
 #include "check.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* check.h - hold a pattern in all registers, then look whether it is still there. */
 #ifndef CHECK_H
 #define CHECK_H

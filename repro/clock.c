@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* clock.c - the system calls about time, in the layouts of both tables. */
 #include "asm.h"
 #include "sys.h"

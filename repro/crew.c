@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* crew.c - start the roles, each in its place; end them all. */
 #include "crew.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* crew.h - the processes of a run: openers, victims, memory pressure. */
 #ifndef CREW_H
 #define CREW_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* environment.c - what a process can find out about its kernel and its FPU mode. */
 #include "environment.h"
 

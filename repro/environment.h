@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* environment.h - what a process can find out about its kernel, its FPU mode, and Xen. */
 #ifndef ENVIRONMENT_H
 #define ENVIRONMENT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* idle.c - /proc/timer_list: "cpu: 0", some lines on, "  .idle_calls     : 4711". */
 #include "idle.h"
 

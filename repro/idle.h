@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* idle.h - did a vCPU have nothing to run? The kernel knows. */
 #ifndef IDLE_H
 #define IDLE_H

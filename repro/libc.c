@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* libc.c - the three functions that gcc calls on its own, even in freestanding code. */
 #include "types.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * mmxstress - does this kernel let one task's FPU registers leak into another's?
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* opener.c - one window per child. */
 #include "aim.h"
 #include "pressure.h"

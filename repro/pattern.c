@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* pattern.c - values that name their owner. */
 #include "pattern.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * pattern.h - the value that a register should hold, naming its owner.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* pressure.c - raise the watermark, let the kernel kill the fuse, put it back; again. */
 #include "pressure.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * pressure.h - memory runs short while the openers' children have their first FPU uses.
  *

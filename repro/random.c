@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* random.c - xorshift32. */
 #include "random.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* random.h - a small generator in integer registers (Marsaglia's xorshift32). */
 #ifndef RANDOM_H
 #define RANDOM_H

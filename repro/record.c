@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* record.c - put a record together and write it. */
 #include "record.h"
 

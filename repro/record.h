@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * record.h - one line of evidence: a mark, a running number, a type, key=value words, a CRC.
  *

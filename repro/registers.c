@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* registers.c - the FPU's registers, in functions of their own so that a disassembly proves it. */
 #include "registers.h"
 

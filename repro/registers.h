@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * registers.h - the register files of the FPU, and the only functions that touch them.
  *

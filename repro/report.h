@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* report.h - what a run reports: the records from `progress` to `end`. */
 #ifndef REPORT_H
 #define REPORT_H

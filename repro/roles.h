@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* roles.h - what the processes of a run do. Each function runs until its process ends. */
 #ifndef ROLES_H
 #define ROLES_H

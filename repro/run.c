@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* run.c - watch over a run, from the detectors' test to the last record. */
 #include "run.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* run.h - the supervisor of one run. */
 #ifndef RUN_H
 #define RUN_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* selftest.c - damage every register, by a foreign pattern and by the initial state. */
 #include "selftest.h"
 

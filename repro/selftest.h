@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* selftest.h - does each role's detector see damage? Asked at every start. */
 #ifndef SELFTEST_H
 #define SELFTEST_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* settings.c - one table of what can be set, between which bounds, and its default. */
 #include "settings.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* settings.h - what a run has to do: `key=value` words, from argv or the kernel command line. */
 #ifndef SETTINGS_H
 #define SETTINGS_H

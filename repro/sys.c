@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* sys.c - system calls, by number, for both tables. */
 #include "sys.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* text.c - zero-ended strings and numbers. */
 #include "text.h"
 

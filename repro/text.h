@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* text.h - zero-ended strings and numbers, without a C library and without the FPU. */
 #ifndef TEXT_H
 #define TEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* types.h - fixed sizes without any C library. */
 #ifndef TYPES_H
 #define TYPES_H

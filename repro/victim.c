@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* victim.c - hold a pattern across sleeps. */
 #include "aim.h"
 #include "idle.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * xen.c - the kind of domain, from the most certain source to the least: the kernel's log
  * (it shows which of its own code paths it took), sysfs, the hypervisor's CPUID leaves.

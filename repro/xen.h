@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* xen.h - are we under Xen, as which kind of domain, and how do we know? */
 #ifndef XEN_H
 #define XEN_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`make speed`: the lab's own speed beside that of plain QEMU, interleaved; medians of rounds.
 
 Each round does everything once, one after the other, so that a machine that is busy for a while

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """No test touches its user's home, cache or results.
 
 Tests that boot share the machine's cache: they would build kernels and images anew otherwise.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`python -m tests.parallel`: what boots side by side cost each other, and when all are done.
 
 The same boots of one cell are done one at a time, as many at once as there are processors, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The documents: what they name exists, and a line of them can be read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The house: each rule about imports in pyproject.toml can fail, and holds now."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The set-up's data: the list of packages and the locked Python packages."""
 
 from __future__ import annotations

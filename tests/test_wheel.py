@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a wheel of the lab holds, and that an installed lab finds it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The plain words of the field: the tree has no other, and the checker finds them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`python -m tests.words`: plain words of the field, and verbs for functions.
 
 Looks through every text file that git knows for the turns of words.yaml, also in the names of

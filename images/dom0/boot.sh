@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Brings dom0 up, in the order in which a run needs it; init(8) calls it once (inittab).
 # No systemd, no udev: from power-on to "xl info" counts, and emulation is slow.
 set -u

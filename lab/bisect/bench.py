@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What search and confirmation share: building a commit, and booting it beside the control."""
 
 from __future__ import annotations

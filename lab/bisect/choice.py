@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which commit is next: git's choice, or one that is built and nearly as good. Pure."""
 
 from __future__ import annotations

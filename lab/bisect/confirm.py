@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether the answer holds: culprit and parent again, and the culprit's change alone.
 
 Three sessions boot culprit and parent beside each other, afresh each time. Then the change alone

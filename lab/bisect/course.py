@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A bisect, from its two ends to a confirmed answer: the story.
 
 Both ends are proved. git chooses a commit; it is built and booted beside the control; its verdict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A bisect's folder: its question, a JSON file for each finished step, and git's clone.
 
 A step's evidence is a folder like any run's (`lab verify` reads it); its outcome is a file

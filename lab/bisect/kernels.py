@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Kernels of a bisect's commits, from the builder of all trees or out of its cache.
 
 Revisions of one repository share an object folder there, so that going from one commit to

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a bisect knows and what follows from it: marks, git's log, confidence, choice. Pure.
 
 The state of a bisect is its question and its marks. The log made of them is all that git gets

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """git for bisects. The user's repository is only read.
 
 A bare clone in the run's folder borrows the user's objects (``--shared``); all refs, logs and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a bisect leaves for people and for CI: summary.md and junit.xml. Pure but for writing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A folder of prebuilt kernels, ordered by version, as a history that git can bisect.
 
 Each kernel becomes a commit of a repository in the run's folder; its one file names the image

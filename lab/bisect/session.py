@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One session of a bisect: kernels booted beside the bisect's control, and their verdicts.
 
 The control of every session is the bad end's kernel, which was first proved to corrupt. It has the

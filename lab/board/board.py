@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A board that this process has: its power and its console."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab board list|status|on|off|console`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A board's serial console, followed into a file from the first byte."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What boards need beyond the lab's own packages: the extra `boards`."""
 
 from __future__ import annotations

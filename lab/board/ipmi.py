@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Power by IPMI 2.0: the one owner of pyghmi.
 
 pyghmi keeps threads and sockets for the whole process and has no deadline: this is only used

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Who has a board, on this machine: one process at a time, and what a dead one left is seen.
 
     /tmp/xen-fpu-lab-boards/HASH    locked (flock) as long as its holder lives; holds who that is

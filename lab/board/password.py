@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A password, read at the moment at which it is used."""
 
 from __future__ import annotations

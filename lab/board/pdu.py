@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Power by an outlet of a PDU: the one owner of labgrid, which knows the models.
 
 Used inside ``lab.board.switch``'s own process: most back ends wait without a limit.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A board's power: on, off, cycle, is it on. Each call has a deadline, and its own process."""
 
 from __future__ import annotations

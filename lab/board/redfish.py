@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Power by Redfish: the one owner of sushy. Used inside ``lab.board.switch``'s own process."""
 
 from __future__ import annotations

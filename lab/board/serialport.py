@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Serial ports, of this machine and behind RFC 2217: the one owner of pyserial.
 
 pyserial loses bytes in two places that matter here: it empties its buffer whenever a port is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Power by programs of the user's: relays, smart plugs, whatever has a command line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a console's bytes come from. A source never discards what it got.
 
 ``take`` answers what is there, and after so many seconds nothing; OSError when the connection is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Consoles that need no library: a TCP connection, and a program in a terminal of its own.
 
 What ``take`` does is said in ``lab.board.source``.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A process of its own for one switching: `python -m lab.board.switch`.
 
 Libraries that speak to BMCs and PDUs keep threads, have no deadlines or wait for ever; a process

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab bisect` and `lab bisect-step`: which commit brought it in, which one fixed it."""
 
 from __future__ import annotations

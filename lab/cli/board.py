@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab board`: machines with power, a serial console and a way to boot."""
 
 from __future__ import annotations

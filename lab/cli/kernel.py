@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab kernel`: kernels without a run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The command line. Modules are imported where they are used, so that --help is quick."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab capsule`, `lab replay` and `lab trace`: failures that can be given to somebody else."""
 
 from __future__ import annotations

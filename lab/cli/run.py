@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab run`, and the commands on cells and runs: plan, prepare, verify, figures, show, list."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab search`: the stress program's settings that find a corruption soonest on a kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A machine with power, a serial console and a way to boot: `boards:` of lab.yaml.
 
 Nothing here touches the network or a file: passwords are read where they are used.

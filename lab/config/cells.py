@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From configuration to cells: pure, touches nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The claims of a plan, as lab.yaml's ``claims:`` has them."""
 
 from __future__ import annotations

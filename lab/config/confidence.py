@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How sure a clean verdict must be: `confidence:` of lab.yaml."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Deterministic boots as configuration: which cells can be booted so, and by what settings.
 
 ``lab.qemu.icount`` has the QEMU side.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where guests run: `host:` of lab.yaml."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`host.host_key` of lab.yaml, the public key by which a real host is known: pure."""
 
 from __future__ import annotations

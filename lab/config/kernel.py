@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a kernel is: its entry in lab.yaml."""
 
 from __future__ import annotations

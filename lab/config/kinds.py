@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The kinds of guest, and what a cell may be expected to show."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The whole of lab.yaml: its parts, and the checks between them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Reading lab.yaml. The one owner of YAML.
 
 Every mistake is a UserError of one sentence that names the file, the key and the remedy.

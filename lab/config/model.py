@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the parts of lab.yaml's shape share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How lab.yaml names a password without holding it, and which words would hold one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The stress program's settings: `stress:` of lab.yaml, and what a variation changes of it."""
 
 from __future__ import annotations

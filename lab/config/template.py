@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The configuration that `lab init` begins with: the project's own lab.yaml."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`xen:` and `xens:` of lab.yaml: hypervisors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Console output that is shown as it comes, made harmless: pure."""
 
 from __future__ import annotations

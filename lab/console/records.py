@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The stress program's records, picked out of a console that the kernel writes to as well.
 
 A record is ``@mmx SEQ TYPE key=value ... #CRC32`` (repro/README.md). It may be anywhere in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A Linux version as a guest, an image or a package says it, in numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Console output is untrusted: the part of it that may reach a terminal, a page or a report."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Watching a console while it grows: what it shows, and when to stop."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """JSON as a run's folder holds it."""
 
 from __future__ import annotations

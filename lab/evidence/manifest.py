@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run's manifest.json: what was run, by what, on what."""
 
 from __future__ import annotations

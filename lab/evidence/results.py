@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where the runs' folders are made."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The rules this lab judges by: every module that a verdict depends on, found by its imports."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run's folder: the one owner of results/. Its contract is results/README.md.
 
 Everything is written before the risky step or right after it, by temporary file and rename,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A trial's folder: what was tried, the raw console, and the verdict, in the order of writing."""
 
 from __future__ import annotations

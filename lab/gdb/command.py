@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab replay --gdb`: a capsule's boot, stopped before its corruption, in gdb."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Commands for the gdb of `lab replay --gdb`; gdb itself imports this, its Python is not the lab's.
 
 Only the standard library and what of the lab needs no more than that.

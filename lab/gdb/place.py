@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a replayed boot is stopped for gdb, and how to get there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The gdb that a replay is handed to: its command line, and its life on the user's terminal."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What `lab replay --gdb` prints before gdb: tasks, moments, useful commands. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a host answers by ssh. Checked without touching the network, before anything starts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The nested host's libvirt domain: pure functions from facts to XML."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A guest on a Xen host: its xl configuration (pure), and its life from create to destroy."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The dom0 image: Debian with Xen's tools, made by mmdebstrap and mke2fs, no root needed.
 
 Kept in the cache under the hash of its recipe (images/dom0), of the versions of its main

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lab's own ssh keys: made once, in the cache, never in results."""
 
 from __future__ import annotations

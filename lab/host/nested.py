@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The nested Xen host: a libvirt domain with Xen and dom0 in it, and its life.
 
 A host that a controller left running is found again by the next one; else it is resumed from the

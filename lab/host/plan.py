@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a nested Xen host is started with: pure, but for the hash of its hypervisor."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The proof that a nested host is ready: dom0 answers over ssh and is the one that we started."""
 
 from __future__ import annotations

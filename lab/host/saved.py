@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """States of nested Xen hosts, saved right after a first boot, before any guest.
 
 A state is a folder: ``memory`` (libvirt's save file: memory and devices), ``overlay.qcow2`` (what

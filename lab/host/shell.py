@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Commands on a host over ssh. The one owner of fabric and paramiko.
 
 The host's key is pinned: a host that shows another one is refused. No agent, no keys of the

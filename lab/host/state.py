@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The folder of a nested host: its lock, its files, and what is known of the host that runs in it.
 
 Only one process at a time may hold the folder. What it holds outlives the process, so that the next

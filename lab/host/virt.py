@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Libvirt's domains. The one owner of libvirt.
 
 ``qemu:///embed`` keeps its state in a folder and needs no daemon. A process can open it for one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Building a kernel: any Linux tree, patches, configuration fragments. Cached by content.
 
 The source is copied once into a work folder of the cache and patched there, with the object

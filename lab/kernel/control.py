@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The control kernel: today's Debian source with the old mistake put back (images/control).
 
 It stands in where no real affected kernel is at hand. It is never called anything else.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Old kernel trees and new compilers: which measures a tree needs, by what it lacks.
 
 The measures themselves are data (lab/kernel/fixup_table.py). Everything here is pure but for

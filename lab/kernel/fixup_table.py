@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What old kernels need from new compilers: data. Each with its reason, range and source.
 
 ``last`` is the last mainline series that may need it. Whether a tree does is seen in the tree

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a kernel image says of itself: version, and whether Xen can start it.
 
 Sources: the kernel's Documentation/arch/x86/boot.rst for the header, Xen's public

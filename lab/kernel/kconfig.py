@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A kernel's configuration: fragments on top of allnoconfig, for any version since 2.6.26.
 
 allnoconfig with KCONFIG_ALLCONFIG is in all of them; olddefconfig and merge_config.sh are not.

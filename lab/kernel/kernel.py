@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A kernel: something bootable with a name and a provenance."""
 
 from __future__ import annotations

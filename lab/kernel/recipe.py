@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How a stranger repeats a kernel build without this lab: pure."""
 
 from __future__ import annotations

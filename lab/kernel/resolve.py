@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From a kernel's entry in lab.yaml to a file that boots, with its provenance."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a kernel's source comes from: a Debian source package, a folder, a commit of a git tree."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Names and addresses in an ELF file: the kernel's vmlinux and the stress program."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A kernel from any Linux tree: a folder or a git URL, at a revision, with patches."""
 
 from __future__ import annotations

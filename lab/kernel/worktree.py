@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The builder's own copy of a kernel source, brought from one wanted state to the next.
 
     FOLDER/src       the source, patched and mended

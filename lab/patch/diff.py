@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A diff found in text, mended where a mailer broke it and the hunk's own counts say how: pure.
 
 A hunk header promises how many old and new lines follow, and that decides: the reading that gives

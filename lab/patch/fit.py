@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Fitting a diff to a tree: where each hunk goes, why not, and the strict patch that results.
 
 The result applies with `patch -p1 -F0` or `git apply`: what was fuzzy, shifted or had lost its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A hunk of a diff, and what its lines look like after a mailer."""
 
 from __future__ import annotations

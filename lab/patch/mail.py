@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Patches as people have them: a diff, a folder or series of them, an mbox, a mail with one in it.
 
 What a mail program did to the text (quoted-printable, base64, format=flowed, line wrap, no-break

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a hunk fits into a file, and in one sentence why it does not: pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A hunk's lines, read against the counts that its header promises: pure.
 
 A line that is not a diff line continues the one before it if that one is as long as mailers wrap

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """KVM or emulation: decided by booting Xen, not by looking at /dev/kvm.
 
 A /dev/kvm may open, create machines and run a boot sector, and still die at Xen's first

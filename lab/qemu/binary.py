@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The emulator: which QEMU this machine has, and which guest kinds it can emulate.
 
 pvh and hvm guests need a processor with virtualization inside the emulated machine. QEMU

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a QEMU of ours boots, and the command line that says so: pure."""
 
 from __future__ import annotations

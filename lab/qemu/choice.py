@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The choice of an emulator: the machine's own where it serves, else a private one."""
 
 from __future__ import annotations

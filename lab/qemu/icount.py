@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Deterministic boots: equal input, byte-identical console, corruption included.
 
 Under QEMU's icount every instruction takes a fixed time (2^shift ns) of the machine's own

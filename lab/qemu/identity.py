@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Exactly which QEMU this is: what a deterministic console depends on besides the guest.
 
 A version number alone is not enough: builds of one version differ, and firmware comes in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """KVM as this machine has it: the device, what its kernel allows, and what QEMU prints about it.
 
 What is read here is QEMU's own wording, so each text is quoted where it is looked for.

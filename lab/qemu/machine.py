@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The life of one QEMU: started, watched, ended. The native and dom0 kinds need nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Options that several of QEMU's command lines share, and words of Xen's that they carry: pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A QEMU 7.2 of the lab's own, for machines whose QEMU cannot do every guest kind (Debian 13).
 
 Debian 12's packages are unpacked (never installed) into the cache by mmdebstrap, from the

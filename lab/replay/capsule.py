@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A capsule: one file with a deterministic boot and the console that it must give.
 
 A zip archive of a closed set of members. Equal content gives equal bytes: fixed order, fixed

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab capsule` and `lab replay`, from arguments to exit code."""
 
 from __future__ import annotations

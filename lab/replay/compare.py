@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A capsule run again: is the console the same byte for byte, and if not, from where and why."""
 
 from __future__ import annotations

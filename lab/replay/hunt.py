@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The search for a deterministic boot in which a cell corrupts.
 
 Seeds of the stress program and lengths of an instruction (icount's shift) are tried, as many

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where deterministic cells boot: a corruption is kept as a capsule."""
 
 from __future__ import annotations

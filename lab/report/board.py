@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is running right now: the parts that run report it, a terminal shows it.
 
 The board knows nothing about terminals. The listener gets changes as lines of text; a live

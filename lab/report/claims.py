@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The page of a plan's claims, as text for a mail: pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """JUnit XML from a run's cells: pure. The one owner of junit_xml."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run's summary.md: pure."""
 
 from __future__ import annotations

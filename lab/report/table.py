@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The closing table as rows of text, narrow enough for 100 columns. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the user sees: live progress on a terminal, plain lines elsewhere, the closing table.
 
 The one owner of rich. Colour only on a terminal; text from a console is always escaped.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """All boots of one cell: as many as its rule wants, and the cell's own verdict."""
 
 from __future__ import annotations

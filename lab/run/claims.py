@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A plan's claims: the page beside the run's evidence, and a line for each on the terminal."""
 
 from __future__ import annotations

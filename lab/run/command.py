@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab run`, `lab run --resume` and `lab prepare`, from arguments to exit code."""
 
 from __future__ import annotations

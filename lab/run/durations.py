@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How long things took last time on this machine, so that progress can say what to expect."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run of cells into a folder: all of `lab run`, or a step of a bisect or a validation."""
 
 from __future__ import annotations

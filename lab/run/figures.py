@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab figures`: a run's speeds and rates, out of its folder. Medians over boots."""
 
 from __future__ import annotations

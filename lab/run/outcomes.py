@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The cells' verdicts so far, and the reports that are rewritten with each of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab plan`: the cells in words, and the files that they lack."""
 
 from __future__ import annotations

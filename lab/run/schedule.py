@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """All trials of one command: what runs beside what."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab show` and `lab list`: earlier runs, from their folders. Nothing is judged again."""
 
 from __future__ import annotations

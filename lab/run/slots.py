@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Slots for boots: a limited number at once, the important ones first."""
 
 from __future__ import annotations

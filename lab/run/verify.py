@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab verify`: the hashes, and every verdict once more from the raw consoles."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab search`: boot candidates of the stress program's settings, keep a record, name the winner.
 
 Every boot is a trial of a cell of its own in a run's folder; search.json has the plan before the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which settings of the stress program find a corruption soonest: the search's rule. Pure.
 
 Successive halving: candidates, the default among them, get boots of equal length in turn, so that

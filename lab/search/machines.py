@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The real boots of a search: trials of a cell for each candidate."""
 
 from __future__ import annotations

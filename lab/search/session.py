@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A search in its folder: begin it, run it, resume it."""
 
 from __future__ import annotations

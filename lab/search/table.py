@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a search prints at the end."""
 
 from __future__ import annotations

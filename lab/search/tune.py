@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`stress.search` of a run: the settings that corrupt soonest on its control's kernel."""
 
 from __future__ import annotations

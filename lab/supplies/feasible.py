@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which cells cannot be run here, and why: by machine, kernel and configuration."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Everything that a run's cells boot, gathered before the first boot: what is missing is found
 before the run begins.
 """

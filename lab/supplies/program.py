@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The stress program's binaries, made by its own Makefile."""
 
 from __future__ import annotations

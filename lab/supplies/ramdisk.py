@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A guest's ramdisk: the stress program as /init and two device nodes, nothing else.
 
 Written as a cpio archive (newc, kernel: Documentation/driver-api/early-userspace/buffer-format)

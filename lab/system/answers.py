@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Answers that take long to get and stay true until a file changes: apt's, hashes, versions.
 
 Each is kept in the cache with the stamps of the files that it depends on, and is asked for anew

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The cache: where it is, and how something is put into it whole and only once."""
 
 from __future__ import annotations

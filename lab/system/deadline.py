@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A point in time by which something must have happened."""
 
 from __future__ import annotations

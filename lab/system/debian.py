@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Packages from the Debian archive that the machine uses; the one owner of apt.
 
 Nothing is installed: a package is downloaded into the cache and unpacked there, so that a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Files that are whole or absent, and their hashes."""
 
 from __future__ import annotations

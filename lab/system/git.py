@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """git, with nothing around it that changes what it does; the one owner of the command.
 
 Repositories of the user's are only read.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The machine at hand: its processors and its memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Debian packages that the lab needs (packages.txt), and which of them this machine lacks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Outside commands: run with a log, and failures reported by their first real error."""
 
 from __future__ import annotations

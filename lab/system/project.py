@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where the project's own data is: in a checkout beside lab/, once installed in lab/_data."""
 
 from __future__ import annotations

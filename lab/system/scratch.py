@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Folders for a while: gone with their block or, where a lab was killed in it, with the next lab.
 
     CACHE/scratch/WHAT-PID-RANDOM        the folder

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A source tree of the user's: a folder as it lies there, or a commit of a git repository.
 
 It is only read: nothing is built, checked out or written in it.

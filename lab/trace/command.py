@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab trace`: a capsule under the debugger interface, and the time diagram of what it shows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One corruption in time: a boot recorded, its failed check found, the events before that."""
 
 from __future__ import annotations

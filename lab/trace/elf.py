@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The ELF files that name the addresses of a capsule's boot, checked to belong to it."""
 
 from __future__ import annotations

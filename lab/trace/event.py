@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One moment of a traced boot, and the values that name their owners."""
 
 from __future__ import annotations

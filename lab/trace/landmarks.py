@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a trace stops at, by name: data, with the versions in which a name is used.
 
 Of each tuple the first name that a kernel has is taken, so that a new version is a new name.

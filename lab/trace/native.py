@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The other side of the diagram: the same kernel and ramdisk booted without Xen."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A deterministic boot under QEMU's debugger interface, as often as wanted and always the same.
 
 The boot is recorded once (the recording changes nothing in it); then each replay of the

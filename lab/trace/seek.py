@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Running a replayed boot to the places where something worth recording is about to happen."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From a trace's events to what the time diagram shows: the window, its tasks, their steps. Pure.
 
 As in the table of the xen-devel mail: task A's first FPU use traps and sleeps in the allocation;

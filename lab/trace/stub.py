@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A small client of QEMU's gdbstub over a unix socket: breakpoints, registers, memory.
 
 The GDB remote serial protocol, as much of it as a trace needs (GDB manual, appendix E; QEMU's

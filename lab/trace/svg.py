@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The time diagram as SVG, PV and native side by side: each value in its owner's colour. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Naming the tasks of a trace: their pids and commands, read out of the kernel's own task_structs.
 
 A name can change during a boot (exec), so each event keeps what its tasks were then. The place

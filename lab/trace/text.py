@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The time diagram as text, PV and native side by side, at 132 columns. Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Recording events from a replayed boot: where it stops, and what is read there."""
 
 from __future__ import annotations

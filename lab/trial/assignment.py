@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is booted for one trial: kernel, ramdisk, and every word of the boot line. Pure."""
 
 from __future__ import annotations

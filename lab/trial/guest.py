@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where pv, pvh and hvm cells boot: a guest on the Xen host."""
 
 from __future__ import annotations

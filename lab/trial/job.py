@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What all trials of one command share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How many boots run side by side: as this machine, and the host in it, have room for."""
 
 from __future__ import annotations

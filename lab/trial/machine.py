@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where native and dom0 cells boot: a QEMU for each trial."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a trial boots, and how it reports progress."""
 
 from __future__ import annotations

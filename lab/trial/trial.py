@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One execution of a cell, from kernel and ramdisk to the verdict: the lab's story.
 
 lab.yaml -> plan (cells) -> kernel + ramdisk -> host -> guest -> console records

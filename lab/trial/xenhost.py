@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The Xen host as a run uses it: nested or real, with its evidence."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Does this patch fix it, and break nothing else that we watch? The course of `lab validate`.
 
 Rounds of fresh boots in one run's folder: in each round every cell boots once more, the kernel

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a patch did, from its cells before and after it: pure."""
 
 from __future__ import annotations

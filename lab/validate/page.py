@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What `lab validate` says: a page fit for a mail, and JUnit. Pure."""
 
 from __future__ import annotations

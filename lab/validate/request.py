@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The request of `lab validate` made into cells: the patch fitted, both sides named."""
 
 from __future__ import annotations

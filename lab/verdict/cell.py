@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From trials to a cell's verdict, and from cells to what a run proves: pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a plan's cells say about its claims, each an experiment with an expectation. Pure.
 
 A claim HOLDS when its cells show what it says, DOES NOT HOLD when they show otherwise, and is

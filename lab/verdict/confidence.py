@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How sure a clean cell is, computed from its control. Pure.
 
 The unit is the window; a *hit* is a window in which a check failed. The control's boots give the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A trial's two records: what was known before its boot, and its verdict."""
 
 from __future__ import annotations

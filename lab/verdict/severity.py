@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The verdicts, their order, and what each means to JUnit, to git and to the shell."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """When a cell has had enough boots, and what its next boot has to do: the run's rule. Pure.
 
 A control that others are measured by boots ``control_boots`` times, each time until

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A trial's verdict from its raw console and two small files beside it: pure.
 
 Only the trial's folder is needed, so `lab verify` can derive every verdict again.

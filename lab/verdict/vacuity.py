@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Why a trial could not have shown a corruption: the one place that decides it. Pure."""
 
 from __future__ import annotations

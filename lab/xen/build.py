@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Building a hypervisor, and nothing else of Xen: a Debian source package or a tree, patched.
 
 Cached by content: source, patches, options, compiler. A build takes some 80 s on 2 cores.

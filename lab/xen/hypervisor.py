@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A hypervisor as QEMU's multiboot loader wants it: Debian's package, a file, or built here."""
 
 from __future__ import annotations

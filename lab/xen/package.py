@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which of Debian's packages holds the hypervisor."""
 
 from __future__ import annotations

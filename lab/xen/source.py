@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a hypervisor's source comes from: Debian's source package, a folder, a commit."""
 
 from __future__ import annotations

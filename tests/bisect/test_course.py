@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Bisects of tiny histories with a scripted lab: every ending, and being killed."""
 
 from __future__ import annotations

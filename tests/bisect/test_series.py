@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Prebuilt kernels: their order, the history made of them, and a bisect of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Noisy bisects, simulated with seeds: the promised level is kept, and what that costs.
 
 A bad kernel's boots show the corruption in some of their windows only, and boots differ (a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab board`, as it is typed, for boards that nothing has to be asked about."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A console that is followed: every byte is kept, losses are noted, faults are one sentence."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Who has a board: one process at a time; a dead one is seen; nothing in a lock file is trusted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Switching: until the switch itself says so, with a deadline, in a process of its own."""
 
 from __future__ import annotations

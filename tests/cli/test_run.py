@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The commands that look at cells and runs, as they are typed."""
 
 from __future__ import annotations

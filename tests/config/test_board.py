@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`boards:` of lab.yaml: what is accepted, and the one sentence for anything else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Configuration to cells: ids, rules, expectations, controls, and clear refusals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Deterministic boots as configuration: what they are set to, and which cells cannot be one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The pinned key of a real host: what is taken for one, and what is said of anything else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What lab.yaml may say of hypervisors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Console output as it comes: harmless wherever a read happens to end."""
 
 from __future__ import annotations

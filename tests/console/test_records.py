@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Records are found between kernel noise, and what is lost is said."""
 
 from __future__ import annotations

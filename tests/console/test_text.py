@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A console as text: nothing that a terminal obeys, and what a kernel dies of."""
 
 from __future__ import annotations

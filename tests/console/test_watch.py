@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """When watching a console ends: by the last record, by death, by silence, by the deadline."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What gdb's own Python imports of the lab: it has the standard library and nothing else."""
 
 from __future__ import annotations

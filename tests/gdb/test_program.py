@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab replay --gdb`, its pure parts: what is said, gdb's command line, what the console means."""
 
 from __future__ import annotations

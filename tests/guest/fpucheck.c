@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * fpucheck - does a kernel keep a task's FPU registers through everything but the window?
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A small real history made from the control kernel's source, for bisects that build and boot.
 
 What a kernel of it says of itself is the same whether it has the mistake or not

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Tiny histories whose commits say what their kernels do, and a lab that believes them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A BMC around one QEMU: `python -m tests.helpers.bmc FOLDER PORT USER QEMU-WORD...`.
 
 A real IPMI 2.0 server, pyghmi's, on the loopback address. The password is in FOLDER/password. While

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Consoles for tests: recorded ones beside this file, and made-up ones by ``record``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Public keys of hosts, as lab.yaml has them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What test_host.py asks of the host module, each in a process of its own.
 
 Libvirt's embedded driver can be opened once in a process's life, and then no other process may

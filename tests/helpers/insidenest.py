@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What runs in an L1 (tests/helpers/nest.py): the lab's own code under real KVM.
 
 ``python -m tests.helpers.insidenest FOLDER`` reads FOLDER/job.json and writes a line of JSON to

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Kernels that are small enough for a test: a source tree that make builds, a bzImage to read."""
 
 from __future__ import annotations

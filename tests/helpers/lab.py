@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lab as a user runs it, in a process of its own; and what it leaves behind."""
 
 from __future__ import annotations

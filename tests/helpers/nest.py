@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A machine with KVM on a machine without: QEMU emulates a processor with AMD's SVM.
 
 The emulated machine (L1) boots Debian's kernel, loads its kvm-amd, and sees this machine's files

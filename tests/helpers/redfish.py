@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A second board without hardware: Redfish by sushy-tools over HTTPS, a serial line by raw TCP.
 
     power    sushy-tools' emulator, a libvirt domain in the embedded driver, in one process

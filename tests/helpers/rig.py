@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A board without hardware: from lab.yaml's side nothing says that it is not metal.
 
     power    pyghmi's Bmc, a real IPMI 2.0 server, in a process of its own around one QEMU

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lab as it is installed: the wheel, made from what git tracks."""
 
 from __future__ import annotations

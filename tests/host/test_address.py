@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A real host's address: what it needs is there before anything starts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The XML of the nested host's domain."""
 
 from __future__ import annotations

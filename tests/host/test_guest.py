@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The xl configuration of guests."""
 
 from __future__ import annotations

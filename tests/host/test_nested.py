@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The life of the nested host against a libvirt that only remembers: which way a start goes."""
 
 from __future__ import annotations

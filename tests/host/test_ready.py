@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """When a nested host counts as ready, and the signs that it never will."""
 
 from __future__ import annotations

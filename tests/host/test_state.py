@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The folder of a nested host: one holder at a time, and what is read is whole or nothing."""
 
 from __future__ import annotations

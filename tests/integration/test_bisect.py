@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab bisect` as a user runs it: a real history, real builds of its commits, real Xen boots.
 
 The source carries a mark of its own each time, so that nothing is answered from the cache of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A board in the loop: real IPMI, a real serial line and RFC 2217, and what can go wrong with them.
 
 The machine is a QEMU (tests/helpers/rig.py); ipmitool is the second, independent client.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The control kernel keeps registers through all but its window: it has one mistake, not two."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The nested Xen host alone: start, reuse, refusal of a wrong key, panic, stop."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lab under real KVM, on a machine without it: in an emulated one (tests/helpers/nest.py).
 
 What is tested is the way to KVM and back: the proof, the choice, the command lines, the verdicts.

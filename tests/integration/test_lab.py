@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lab as a user runs it: real QEMU, Xen and guests, the control kernel in both states."""
 
 from __future__ import annotations

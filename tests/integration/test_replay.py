@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Deterministic boots for real: two side by side are the same to the last byte."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A search for settings, short, on the control kernel as dom0."""
 
 from __future__ import annotations

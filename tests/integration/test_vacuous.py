@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A pass that proves nothing is found out: real cells that could not have shown a corruption."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A patch validated for real: both control kernels stand for a tree without and with the fix."""
 
 from __future__ import annotations

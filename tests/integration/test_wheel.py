@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lab installed from its wheel, in a folder of the user's own."""
 
 from __future__ import annotations

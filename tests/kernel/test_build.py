@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Building a kernel, on a tiny fake kernel tree that the real make builds in milliseconds."""
 
 from __future__ import annotations

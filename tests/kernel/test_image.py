@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a bzImage says of its kernel."""
 
 from __future__ import annotations

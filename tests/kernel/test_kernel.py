@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a kernel can be booted as, and with which words."""
 
 from __future__ import annotations

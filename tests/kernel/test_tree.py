@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Kernels from git trees: revisions in one object folder, fix-ups, and clear refusals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Patches as people have them: mended where that is unambiguous and said, else refused clearly."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """QEMU's command lines for native and dom0 cells."""
 
 from __future__ import annotations

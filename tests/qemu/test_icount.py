@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Deterministic boots: the command lines that make them."""
 
 from __future__ import annotations

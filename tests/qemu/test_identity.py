@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which QEMU it is that runs, by hash."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """QEMU's words about KVM, as people met them, and the device as it can be found."""
 
 from __future__ import annotations

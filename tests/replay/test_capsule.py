@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Capsules: equal content, equal bytes; and nothing that a stranger made gets past the reading."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Comparing a replay with its capsule, and the words for it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The board: what is reported when, also while several boots of one cell run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """JUnit's view of a run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The stress program as an ordinary process: its records, its detectors, its instructions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is both in C and in Python: settings with their bounds, records and their keys."""
 
 from __future__ import annotations

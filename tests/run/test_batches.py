@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which Xen host runs first."""
 
 from __future__ import annotations

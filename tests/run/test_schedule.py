@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run's life with a place that fails on request: retries, interruption, resuming, verifying."""
 
 from __future__ import annotations

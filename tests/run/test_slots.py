@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Room for boots: never more at once than there is, and the important ones first."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The search for settings: its course is pure, and must find what is there and nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is refused before anything is downloaded, built or written."""
 
 from __future__ import annotations

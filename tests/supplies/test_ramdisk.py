@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The archive that guests boot from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Debian's source packages, from an archive in a folder."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """git is run the same way wherever and by whomever the lab is used."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Temporary folders do not outlive their process for long."""
 
 from __future__ import annotations

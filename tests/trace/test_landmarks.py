@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Symbols of the real stress program, and the messages without them."""
 
 from __future__ import annotations

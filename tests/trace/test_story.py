@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The time diagram, from the events of a real boot of the control kernel (tests/traces)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The client of QEMU's gdbstub against a small server that speaks its protocol."""
 
 from __future__ import annotations

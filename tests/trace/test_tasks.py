@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The names of a trace's tasks, out of the memory of a kernel whose structures are not known."""
 
 from __future__ import annotations

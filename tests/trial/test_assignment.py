@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The boot line of a trial, and how long it may take."""
 
 from __future__ import annotations

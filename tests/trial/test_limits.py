@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How many boots run side by side, by a machine's processors and memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`lab validate`: the cells of a request, when it has enough, what it prints."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A patch's outcome, over the whole table of verdicts without and with it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Claims against what cells showed: the whole table, and its page."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The number of a pass: exact where it can be checked by hand, and held to its promise by lot."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Every verdict from a console, and above all: nothing but a sound run is CLEAN."""
 
 from __future__ import annotations

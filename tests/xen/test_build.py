@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Building Xen, from a tiny fake tree by the real make."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A hypervisor that is there: a file."""
 
 from __future__ import annotations
