@@ -30,7 +30,7 @@ def _find_problem(text: str) -> str:
         return "is more than one line"
     kind, *rest = text.split() or [""]
     if kind not in KEY_TYPES:
-        if rest and rest[0] in KEY_TYPES:  # as ssh-keyscan and list_hosts write it
+        if rest and rest[0] in KEY_TYPES:  # as ssh-keyscan and known_hosts write it
             return f"has {kind!r} before the key's type"
         return f"has the type {kind[:40]!r}, known are {', '.join(KEY_TYPES)}"
     if not rest:

@@ -17,7 +17,7 @@ from lab.errors import LabError
 from lab.host.shell import free_port
 from lab.run.schedule import by_board
 from lab.verdict.severity import Verdict
-from tests.run.test_schedule import FakePlace, run_with, truth, verdicts
+from tests.helpers.runs import FakePlace, run_with, truth, verdicts
 
 BOARD = """{power: {kind: command, 'on': [a], 'off': [b], status: [c]},
   console: {kind: tcp, address: x, port: 1}, mac: '52:54:00:12:34:5%d',
