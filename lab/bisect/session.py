@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.config.cells import PLAIN, Cell, cell_id, cells
+from lab.config.cellname import PLAIN, cell_id
+from lab.config.cells import Cell, cells, on_hosts
 from lab.config.kernel import KernelConfig
 from lab.config.kinds import GUEST_KINDS, GuestKind
 from lab.config.lab import LabConfig, MatrixConfig
@@ -184,8 +185,8 @@ class Sessions:
 
 
 def own_controls(config: LabConfig, kind: Kind) -> tuple[str, ...]:
-    """lab.yaml's control of this guest kind, where it has one."""
-    found = [c.id for c in cells(config) if c.is_control and c.guest == kind.guest]
+    """lab.yaml's control of this guest kind on the host under `host:`, where it has one."""
+    found = [c.id for c in cells(on_hosts(config, None)) if c.is_control and c.guest == kind.guest]
     return tuple(found[:1])
 
 

@@ -32,6 +32,11 @@ KernelOption = Annotated[
     list[str] | None, typer.Option(help="A kernel that a plan asks for, NAME=BZIMAGE.")
 ]
 
+HostOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A host to run the cells on, by name; may be given more than once."),
+]
+
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
@@ -54,6 +59,7 @@ def run(
     plan: PlanOption = None,
     kernel: KernelOption = None,
     results: ResultsOption = None,
+    host: HostOption = None,
 ) -> None:
     """Run cells and keep the evidence.
 
@@ -63,10 +69,10 @@ def run(
     from lab.run import command
 
     if resume is not None:
-        if cells or trials or seconds or deterministic or plan or kernel or results:
+        if cells or trials or seconds or deterministic or plan or kernel or results or host:
             raise UserError("--resume takes its cells and settings from the run: give no others")
         raise typer.Exit(command.resume(resume, keep_host))
-    config, loaded = _load(config, plan, kernel)
+    config, loaded = _load(config, plan, kernel, host, cells)
     if trials is not None:
         loaded = loaded.model_copy(update={"trials": trials})
     if seconds is not None:
@@ -85,11 +91,12 @@ def plan(
     config: ConfigOption = DEFAULT,
     plan: PlanOption = None,
     kernel: KernelOption = None,
+    host: HostOption = None,
 ) -> None:
     """Print the cells, touching nothing."""
     from lab.run.plan import describe_plan
 
-    _, loaded = _load(config, plan, kernel)
+    _, loaded = _load(config, plan, kernel, host, cells)
     for line in describe_plan(loaded, _select(loaded, cells)):
         typer.echo(line)
 
@@ -99,11 +106,12 @@ def prepare(
     config: ConfigOption = DEFAULT,
     plan: PlanOption = None,
     kernel: KernelOption = None,
+    host: HostOption = None,
 ) -> None:
     """Download and build what cells need."""
     from lab.run import command
 
-    _, loaded = _load(config, plan, kernel)
+    _, loaded = _load(config, plan, kernel, host, cells)
     command.prepare(loaded, _select(loaded, cells))
 
 
@@ -148,9 +156,14 @@ def list_(config: ConfigOption = DEFAULT, results: ResultsOption = None) -> None
 
 
 def _load(
-    config: Path, plan: str | None = None, kernels: list[str] | None = None
+    config: Path,
+    plan: str | None = None,
+    kernels: list[str] | None = None,
+    hosts: list[str] | None = None,
+    wanted: list[str] | None = None,
 ) -> tuple[Path, LabConfig]:
-    """The configuration file, and its content with the kernels from the command line."""
+    """The configuration file, and its content with the kernels and hosts from the command line."""
+    from lab.config.cells import on_hosts, with_named_hosts
     from lab.config.load import load
 
     if plan is not None:
@@ -162,6 +175,10 @@ def _load(
         from lab.config.kernel import supply
 
         loaded = loaded.model_copy(update={"kernels": supply(loaded.kernels, kernels)})
+    if hosts:
+        return config, on_hosts(loaded, list(dict.fromkeys(hosts)))
+    if any("@" in word for word in wanted or ()):
+        return config, with_named_hosts(loaded, wanted or [])
     return config, loaded
 
 

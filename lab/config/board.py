@@ -191,8 +191,22 @@ class NetworkBoot(Model):
     kind: Literal["network"]
     address: str = Field(description="The lab's address as the board reaches it.")
     port: Port = 8069
+    listen: str = Field(
+        "127.0.0.1", description="This machine's address to listen on; by default only its own."
+    )
+    board_address: str | None = Field(
+        None, description="The board's IP address; nobody else is then given anything."
+    )
 
     _address = field_validator("address")(check_address)
+
+    @field_validator("listen", "board_address")
+    @classmethod
+    def _ip(cls, value: str | None) -> str | None:
+        try:
+            return value if value is None else str(ipaddress.IPv4Address(value))
+        except ValueError:
+            raise ValueError(f"{value!r} is not an IPv4 address such as 192.168.7.1") from None
 
 
 class GrubBoot(Model):

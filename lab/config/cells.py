@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from lab.config.kinds import GUEST_KINDS, Expectation, GuestKind
+from lab.config.cellname import PLAIN, CellName, fits
+from lab.config.kinds import Expectation, GuestKind
 from lab.config.lab import LabConfig
 from lab.config.stress import Settings
 from lab.errors import UserError
 
-PLAIN = "plain"
-
 
 @dataclass(frozen=True)
 class Cell:
-    """One kernel x one guest kind x one variation."""
+    """One kernel x one guest kind x one variation x one host."""
 
     id: str
     guest: GuestKind
@@ -31,6 +30,8 @@ class Cell:
     added_as_control: bool = (
         False  # not selected: it is here so that the selected ones prove something
     )
+    host: str = ""  # a name from hosts; the one under host otherwise
+    board: str = ""  # a name from boards, where the host is one
 
     @property
     def nested(self) -> bool:
@@ -42,41 +43,64 @@ class Cell:
         return self.expect == "corrupts"
 
 
-def cell_id(guest: str, kernel: str, variation: str = PLAIN) -> str:
-    """The only name of a cell, e.g. ``pv-linux-3.19.8~2vcpu``."""
-    return f"{guest}-{kernel}" + ("" if variation == PLAIN else f"~{variation}")
-
-
 def cells(config: LabConfig) -> list[Cell]:
-    """Every cell of the matrix, in the order kernels x guests x variations, then include."""
+    """Every cell of the matrix, in the order variations x kernels x guests x hosts, then include.
+
+    A guest kind is left out where a host does not run it: a board runs native and dom0 cells.
+    """
     matrix = config.matrix
-    kernels = matrix.kernels if matrix.kernels is not None else list(config.kernels)
-    ids = [
-        cell_id(guest, kernel, variation)
-        for variation in matrix.variations
-        for kernel in kernels
-        for guest in matrix.guests
-    ]
-    ids += [i for i in matrix.include if i not in ids]
-    made = [_cell(config, cell) for cell in dict.fromkeys(ids)]
-    _every_glob_matches(matrix.exclude, made, "matrix.exclude")
+    hosts = matrix.hosts if matrix.hosts is not None else [config.own_host]
+    _check_kinds(config, hosts)
+    named = [_own(config, CellName.parse(text)) for text in matrix.include]
+    made = [_cell(config, name) for name in dict.fromkeys([*_product(config, hosts), *named])]
+    # What the file says about cells on hosts that were not chosen is right too.
+    known = [str(name) for name in (*_product(config, config.list_hosts()), *named)]
+    _every_glob_matches(matrix.exclude, known, "matrix.exclude")
     kept = [cell for cell in made if not _matches(cell.id, matrix.exclude)]
     if not kept:
         raise UserError("the matrix has no cell left: loosen matrix.exclude")
     for word, globs in config.expect.items():
-        _every_glob_matches(globs, made, f"expect.{word}")
+        _every_glob_matches(globs, known, f"expect.{word}")
     return kept
+
+
+def on_hosts(config: LabConfig, hosts: Sequence[str] | None) -> LabConfig:
+    """The same for other hosts, by name; None: the one under `host:` alone.
+
+    UserError for a name of no host.
+    """
+    try:
+        config.check_host_names(list(hosts or ()), "--host")
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    chosen = None if hosts is None else list(hosts)
+    return config.model_copy(update={"matrix": config.matrix.model_copy(update={"hosts": chosen})})
+
+
+def with_named_hosts(config: LabConfig, wanted: Sequence[str]) -> LabConfig:
+    """The same with the hosts that ids or globs name, besides those of the matrix."""
+    hosts = list(config.matrix.hosts or [config.own_host])
+    for word in wanted:
+        _, at, glob = word.partition("@")
+        found = [name for name in config.list_hosts() if fnmatchcase(name, glob)]
+        if at and not found:
+            known = ", ".join(config.list_hosts())
+            raise UserError(
+                f"{word!r} names the host {glob!r}, which is not under 'hosts:' (there are {known})"
+            )
+        hosts += found if at else []
+    return on_hosts(config, list(dict.fromkeys(hosts)))
 
 
 def select(plan: list[Cell], wanted: list[str]) -> list[Cell]:
     """The cells that ids or globs name, with a positive control for them.
 
-    A clean cell proves nothing unless a cell known to corrupt did so in the same run, so
-    one that is expected to corrupt is added to a selection that lacks one.
+    A clean cell proves nothing unless a cell known to corrupt did so in the same run on the
+    same host, so one that is expected to corrupt is added to a selection that lacks one.
     """
     if not wanted:
         return plan
-    _every_glob_matches(wanted, plan, "the command line")
+    _every_glob_matches(wanted, [cell.id for cell in plan], "the command line")
     chosen = [cell for cell in plan if _matches(cell.id, wanted)]
     return chosen + _controls_for(chosen, plan)
 
@@ -93,9 +117,10 @@ def _controls_for(chosen: list[Cell], plan: list[Cell]) -> list[Cell]:
 def control_of(cell: Cell, plan: Iterable[Cell]) -> Cell | None:
     """The control that a cell is measured by; None for a control itself, or without any.
 
-    One of its own guest kind if there is one, else the cheapest, which needs no Xen host.
+    One of the same host: how often the bug strikes depends on the machine. One of its own guest
+    kind if there is one, else the cheapest, which needs no Xen host.
     """
-    controls = [control for control in plan if control.is_control]
+    controls = [control for control in plan if control.is_control and control.host == cell.host]
     if cell.is_control or not controls:
         return None
     same = [control for control in controls if control.guest == cell.guest]
@@ -103,61 +128,92 @@ def control_of(cell: Cell, plan: Iterable[Cell]) -> Cell | None:
     return (same or cheap or controls)[0]
 
 
-def _cell(config: LabConfig, wanted: str) -> Cell:
-    guest, kernel, variation = _parts(wanted)
-    if kernel not in config.kernels:
+def _product(config: LabConfig, hosts: Sequence[str]) -> list[CellName]:
+    matrix = config.matrix
+    kernels = matrix.kernels if matrix.kernels is not None else list(config.kernels)
+    return [
+        _own(config, CellName(guest, kernel, variation, host))
+        for variation in matrix.variations
+        for kernel in kernels
+        for guest in matrix.guests
+        for host in hosts
+        if config.runs(guest, host)
+    ]
+
+
+def _own(config: LabConfig, name: CellName) -> CellName:
+    """The name by which there is only one id for a cell on the host under `host:`."""
+    return replace(name, host="") if name.host == config.own_host else name
+
+
+def _check_kinds(config: LabConfig, hosts: Sequence[str]) -> None:
+    """UserError for a host that could run nothing of the matrix."""
+    guests = config.matrix.guests
+    for host in hosts:
+        if guests and not any(config.runs(guest, host) for guest in guests):
+            raise UserError(
+                f"matrix.hosts: {host!r} is a {config.kind_of(host)} host, which runs no "
+                f"{' or '.join(guests)} cells, and matrix.guests has no other"
+            )
+
+
+def _cell(config: LabConfig, name: CellName) -> Cell:
+    wanted = str(name)
+    if name.kernel not in config.kernels:
         raise UserError(
-            f"cell {wanted!r} names the kernel {kernel!r}, which is not under 'kernels:' "
+            f"cell {wanted!r} names the kernel {name.kernel!r}, which is not under 'kernels:' "
             f"(there are {', '.join(config.kernels)})"
         )
-    args, vcpus, settings = config.kernels[kernel].args, 1, dict(config.stress.settings)
+    if name.host and name.host not in config.list_hosts():
+        raise UserError(
+            f"cell {wanted!r} names the host {name.host!r}, which is not under 'hosts:' "
+            f"(there are {', '.join(config.list_hosts())})"
+        )
+    if not config.runs(name.guest, name.host):
+        kind = config.kind_of(name.host)
+        raise UserError(f"cell {wanted!r}: a {kind} host runs no {name.guest} cells")
+    args, vcpus, settings = config.kernels[name.kernel].args, 1, dict(config.stress.settings)
     xen = ""
-    if variation != PLAIN:
-        if variation not in config.variations:
+    if name.variation != PLAIN:
+        if name.variation not in config.variations:
             raise UserError(
-                f"cell {wanted!r} names the variation {variation!r}, "
+                f"cell {wanted!r} names the variation {name.variation!r}, "
                 f"which is not under 'variations:'"
             )
-        change = config.variations[variation]
+        change = config.variations[name.variation]
         args, vcpus = f"{args} {change.args}".strip(), change.vcpus
         settings |= change.settings
         xen = change.xen or ""
-    if xen and guest == "native":
+    if xen and name.guest == "native":
         raise UserError(
             f"cell {wanted!r}: a native cell has no Xen, so it cannot have {xen!r}; use dom0"
         )
-    if xen and config.host.kind == "real" and guest != "dom0":
+    if xen and config.kind_of(name.host) == "real" and name.guest != "dom0":
         raise UserError(f"cell {wanted!r}: the lab does not change the Xen of a real host")
-    expect = _expectation(config, wanted)
-    return Cell(wanted, guest, kernel, variation, args, vcpus, settings, expect, xen)
-
-
-def _parts(wanted: str) -> tuple[GuestKind, str, str]:
-    guest, dash, rest = wanted.partition("-")
-    kernel, _, variation = rest.partition("~")
-    if not dash or guest not in GUEST_KINDS or not kernel:
-        raise UserError(
-            f"{wanted!r} is not a cell id: it should read KIND-KERNEL or KIND-KERNEL~VARIATION, "
-            f"KIND one of {', '.join(GUEST_KINDS)}"
-        )
-    return guest, kernel, variation or PLAIN
+    return Cell(
+        wanted, name.guest, name.kernel, name.variation, args, vcpus, settings,
+        _expectation(config, wanted), xen, host=name.host, board=config.board_of(name.host),
+    )  # fmt: skip
 
 
 def _expectation(config: LabConfig, cell: str) -> Expectation | None:
+    """What names the host goes before what holds on every one."""
     found = [word for word, globs in config.expect.items() if _matches(cell, globs)]
+    named = [w for w in found if _matches(cell, [g for g in config.expect[w] if "@" in g])]
+    found = named or found
     if len(found) > 1:
         raise UserError(f"expect: {cell!r} is named under {' and '.join(map(repr, found))}")
     return found[0] if found else None
 
 
 def _matches(cell: str, globs: list[str]) -> bool:
-    return any(fnmatchcase(cell, glob) for glob in globs)
+    return any(fits(cell, glob) for glob in globs)
 
 
-def _every_glob_matches(globs: list[str], plan: list[Cell], where: str) -> None:
+def _every_glob_matches(globs: list[str], known: Sequence[str], where: str) -> None:
     """A name that matches nothing is a typing mistake: it must not silently test less."""
     for glob in globs:
-        if not any(fnmatchcase(cell.id, glob) for cell in plan):
-            ids = ", ".join(cell.id for cell in plan[:6])
-            more = ", ..." if len(plan) > 6 else ""
+        if not any(fits(cell, glob) for cell in known):
+            ids = ", ".join(known[:6])
+            more = ", ..." if len(known) > 6 else ""
             raise UserError(f"{where}: {glob!r} matches no cell (there are {ids}{more})")

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lab.config.cellname import fits
 
 Showing = Literal["corrupts", "clean", "vacuous", "fewer", "more", "alike"]
 
@@ -43,6 +44,5 @@ def measured_by(claims: Mapping[str, ClaimConfig], cell: str) -> bool:
     """Whether a claim counts hits of the cell's boots, so the first corruption is not enough."""
     compared = [claim for claim in claims.values() if claim.than or claim.tally]
     return any(
-        cell == claim.than or any(fnmatchcase(cell, glob) for glob in claim.cells)
-        for claim in compared
+        cell == claim.than or any(fits(cell, glob) for glob in claim.cells) for claim in compared
     )

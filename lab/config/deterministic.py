@@ -35,6 +35,8 @@ def impossible(cell: Cell) -> str | None:
             f"{cell.guest} guests need a nested Xen host, whose time is the host's: "
             "only native and dom0 cells can be deterministic"
         )
+    if cell.board:
+        return "a board's time is its own: only cells in QEMU can be deterministic"
     if cell.vcpus > 1:
         return f"it has {cell.vcpus} processors: only cells with one can be deterministic"
     return None

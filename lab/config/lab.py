@@ -10,11 +10,13 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from lab.config.board import BoardConfig
+from lab.config.cellname import OWN_HOSTS
 from lab.config.claim import ClaimConfig
 from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
+from lab.config.hosts import RUNS, NamedHostConfig
 from lab.config.kernel import KernelConfig
-from lab.config.kinds import GUEST_KINDS, Expectation, GuestKind
+from lab.config.kinds import GUEST_KINDS, Expectation, GuestKind, HostKind
 from lab.config.model import MAX_SHIFT, Args, Model, check_args
 from lab.config.stress import Settings, StressConfig, check_settings
 from lab.config.xen import XenConfig
@@ -47,12 +49,17 @@ class VariationConfig(Model):
 
 
 class MatrixConfig(Model):
-    """Which cells there are: kernels x guests x variations, plus include, minus exclude."""
+    """Which cells there are: kernels x guests x variations x hosts, plus include, minus exclude."""
 
     kernels: list[str] | None = Field(None, description="Names from kernels; all by default.")
     guests: list[GuestKind] = Field(default_factory=lambda: list(GUEST_KINDS))
     variations: list[str] = Field(
         default_factory=lambda: ["plain"], description="Names from variations; plain: none."
+    )
+    hosts: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Names from hosts; nested: the one under host, as by default.",
     )
     include: list[str] = Field(default_factory=list, description="More cells, by id.")
     exclude: list[str] = Field(default_factory=list, description="Cells left out, by id or glob.")
@@ -68,6 +75,9 @@ class LabConfig(Model):
     )
     boards: dict[str, BoardConfig] = Field(
         default_factory=dict, description="Machines with power, console and boot (docs/boards.md)."
+    )
+    hosts: dict[str, NamedHostConfig] = Field(
+        default_factory=dict, description="More hosts by name (docs/hosts.md)."
     )
     kernels: dict[str, KernelConfig] = Field(min_length=1)
     guests: GuestsConfig = GuestsConfig()
@@ -106,7 +116,64 @@ class LabConfig(Model):
                 )
         return self
 
-    @field_validator("kernels", "variations", "xens", "boards")
+    @model_validator(mode="after")
+    def _check_hosts(self) -> LabConfig:
+        for name, host in self.hosts.items():
+            problem = self._find_problem(name, host)
+            if problem:
+                raise ValueError(f"hosts.{name}: {problem}")
+        self.check_host_names(self.matrix.hosts or [], "matrix.hosts")
+        return self
+
+    def _find_problem(self, name: str, host: NamedHostConfig) -> str:
+        """What is wrong with a host, in words; empty when nothing is."""
+        if name in OWN_HOSTS.values():
+            if name == self.own_host and host.is_plain_nested():
+                return ""
+            return "is the name of the host under 'host:'; its settings stand there"
+        if host.board is None:
+            return ""
+        board = self.boards.get(host.board)
+        if board is None:
+            known = ", ".join(self.boards) or "none"
+            return f"the board {host.board!r} is not under 'boards:' ({known})"
+        if board.boot is None or board.boot.kind != "network":
+            return f"boards.{host.board} has no 'boot: {{kind: network}}', by which cells boot"
+        return ""
+
+    @property
+    def own_host(self) -> str:
+        """What the host under `host:` is called where a name is needed."""
+        return OWN_HOSTS[self.host.kind]
+
+    def list_hosts(self) -> list[str]:
+        """The names of all hosts, the one under `host:` first."""
+        return list(dict.fromkeys([self.own_host, *self.hosts]))
+
+    def check_host_names(self, names: list[str], where: str) -> None:
+        """ValueError for a name of no host."""
+        for name in names:
+            if name not in self.list_hosts():
+                known = ", ".join(self.list_hosts())
+                raise ValueError(f"{where}: {name!r} is not under 'hosts:' (there are {known})")
+
+    def host_of(self, name: str) -> HostConfig:
+        """A nested or real host by a cell's word for it; empty: the one under `host:`."""
+        return self.host if name in ("", self.own_host) else self.hosts[name]
+
+    def board_of(self, name: str) -> str:
+        """The name of the host's board; empty for a host that is not one."""
+        named = self.hosts.get(name)
+        return (named.board if named is not None else None) or ""
+
+    def kind_of(self, name: str) -> HostKind:
+        return "board" if self.board_of(name) else self.host_of(name).kind
+
+    def runs(self, guest: GuestKind, name: str) -> bool:
+        """Whether a host runs such guests. QEMU boots native and dom0 cells beside `host:`."""
+        return name in ("", self.own_host) or guest in RUNS[self.kind_of(name)]
+
+    @field_validator("kernels", "variations", "xens", "boards", "hosts")
     @classmethod
     def _names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:

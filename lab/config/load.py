@@ -18,6 +18,7 @@ from lab.config import board
 from lab.config.claim import ClaimConfig
 from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
+from lab.config.hosts import NamedHostConfig
 from lab.config.kernel import KernelConfig
 from lab.config.lab import GuestsConfig, LabConfig, MatrixConfig, VariationConfig
 from lab.config.model import Model, unknown
@@ -148,7 +149,7 @@ def _say_kind(context: dict[str, Any]) -> str:
 def _keys_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
     """The keys that the model at a location of the document knows."""
     models: dict[str, type[BaseModel]] = {
-        "host": HostConfig, "xen": XenConfig, "xens": XenConfig,
+        "host": HostConfig, "hosts": NamedHostConfig, "xen": XenConfig, "xens": XenConfig,
         "kernels": KernelConfig, "guests": GuestsConfig,
         "stress": StressConfig, "confidence": ConfidenceConfig,
         "variations": VariationConfig, "matrix": MatrixConfig, "claims": ClaimConfig,

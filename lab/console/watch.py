@@ -25,7 +25,8 @@ class Ending:
     """How the guest's run ended (ended.json). ``how`` is one of
 
     ``finished`` (its last record was seen), ``exited`` (the machine stopped on its own),
-    ``deadline`` (it was stopped by us), ``interrupted`` (by a person), ``lab_error``.
+    ``deadline`` (it was stopped by us), ``flooded`` (it printed more than is kept),
+    ``interrupted`` (by a person), ``lab_error``.
     """
 
     how: str

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lab.config import deterministic
-from lab.config.cells import Cell, cells
+from lab.config.cells import Cell, cells, with_named_hosts
 from lab.config.lab import LabConfig
 from lab.console.watch import Glance
 from lab.errors import UserError
@@ -97,7 +97,7 @@ def replay(path: Path) -> int:
 
 
 def _cell(config: LabConfig, wanted: str) -> Cell:
-    for cell in cells(config):
+    for cell in cells(with_named_hosts(config, [wanted])):
         if cell.id == wanted:
             why = deterministic.impossible(cell)
             if why:

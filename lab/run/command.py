@@ -16,6 +16,7 @@ from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
 from lab.run.claims import conclude
 from lab.run.experiment import describe, execute, record_plan
+from lab.run.schedule import by_board
 from lab.supplies.gather import gather_showing
 from lab.system.files import shorten
 from lab.system.machine import cores
@@ -75,9 +76,10 @@ def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repe
     began = time.monotonic()
     what = "1 cell" if len(chosen) == 1 else f"{len(chosen)} cells"
     folder, supplies = job.folder, job.supplies
+    boards = "".join(f", on board {name}" for name in by_board(chosen))
     terminal.say(
         f"{what} on QEMU {supplies.qemu.version} "
-        f"({supplies.accel.name}), {cores()} cores; evidence in {shorten(folder.path)}"
+        f"({supplies.accel.name}), {cores()} cores{boards}; evidence in {shorten(folder.path)}"
     )
     outcomes = execute(job, chosen, terminal, keep_host, repeat)
     found = outcomes.all()

@@ -24,6 +24,8 @@ def describe_plan(config: LabConfig, cells: Sequence[Cell]) -> list[str]:
 def _details(cell: Cell) -> list[str]:
     found = [f"expect {cell.expect}" if cell.expect else "no expectation"]
     found += [f"{cell.vcpus} vcpus"] if cell.vcpus > 1 else []
+    found += [f"host {cell.host}"] if cell.host else []
+    found += [f"board {cell.board}"] if cell.board else []
     found += [f"xen {cell.xen}"] if cell.xen else []
     found += [f"args {cell.args}"] if cell.args else []
     found += [f"{key} {value}" for key, value in cell.settings.items()]

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from lab.board.board import open_board
+from lab.board.netboot import NetBootServers
 from lab.config.cells import Cell, control_of
 from lab.config.claim import measured_by
 from lab.errors import LabError
@@ -14,6 +17,7 @@ from lab.run.cell import CellRun
 from lab.run.durations import Durations
 from lab.run.outcomes import Outcomes
 from lab.run.slots import Slots
+from lab.trial.board import BoardPlace
 from lab.trial.guest import HostPlace
 from lab.trial.job import Job
 from lab.trial.limits import alone, guests_at_once, machines_at_once
@@ -26,7 +30,7 @@ from lab.verdict.stopping import Rule, calibration
 
 
 class Schedule:
-    """Own machines side by side, guests on the Xen host, controls first."""
+    """Own machines side by side, guests on Xen hosts, boards one boot at a time, controls first."""
 
     def __init__(
         self, job: Job, cells: Sequence[Cell], outcomes: Outcomes, keep_host: bool = False
@@ -50,7 +54,7 @@ class Schedule:
         nested = [cell for cell in todo if cell.nested]
         slots = Slots(machines_at_once(job.config, beside_host=bool(nested)))
         # A thread for each: most wait, for their control or for a slot.
-        with ThreadPoolExecutor(len(todo) + 1) as pool:
+        with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(todo) + 1) as pool:
             work: list[Future[None]] = []
             if nested:
                 # The host keeps a processor busy while it boots and while it has guests. It
@@ -58,8 +62,11 @@ class Schedule:
                 held = Slots(1) if slots.count == 1 else slots
                 held.take()
                 work.append(pool.submit(self._on_hosts, nested, held.give_back))
+            servers = stack.enter_context(self._net_boot_servers())
+            for board, on_it in by_board(todo).items():
+                work.append(pool.submit(self._on_board, board, on_it, servers))
             own = self._own_machine()
-            for cell in (cell for cell in todo if not cell.nested):
+            for cell in (cell for cell in todo if not cell.nested and not cell.board):
                 work.append(pool.submit(self._on_own, cell, own, slots))
             self._join(work)
         self._outcomes.write_reports()
@@ -102,21 +109,22 @@ class Schedule:
         self._outcomes.fail(cells, f"internal error, {type(error).__name__}: {error}")
 
     def _on_hosts(self, cells: list[Cell], release: Callable[[], None]) -> None:
-        """A host for each Xen, one after the other."""
+        """A host for each name and Xen, one after the other."""
         try:
-            for batch in batches(cells):
-                self._on_host(batch, batch[0].xen)
+            for name in dict.fromkeys(cell.host for cell in cells):
+                for batch in batches([cell for cell in cells if cell.host == name]):
+                    self._on_host(batch, batch[0].xen, name)
         except BaseException as error:
             self._unforeseen(cells, error)
             raise
         finally:
             release()
 
-    def _on_host(self, cells: list[Cell], xen: str) -> None:
-        host = XenHost(self._job, xen)
+    def _on_host(self, cells: list[Cell], xen: str, name: str) -> None:
+        host = XenHost(self._job, xen, name)
         try:
             host.start()
-            slots = Slots(guests_at_once(self._job.config))
+            slots = Slots(guests_at_once(self._job.config, name))
             with ThreadPoolExecutor(slots.count) as pool:
                 place = HostPlace(host)
                 list(pool.map(lambda cell: self._cell(cell, place, slots), cells))
@@ -126,9 +134,36 @@ class Schedule:
         finally:
             host.stop(self._keep_host)
 
+    def _net_boot_servers(self) -> NetBootServers:
+        """One for each address and port that boards boot from; none is begun yet."""
+        macs: dict[tuple[str, int], set[str]] = {}
+        for board in self._job.config.boards.values():
+            if board.boot is not None and board.boot.kind == "network" and board.mac:
+                macs.setdefault((board.boot.listen, board.boot.port), set()).add(board.mac)
+        return NetBootServers(macs)
+
+    def _on_board(self, name: str, cells: list[Cell], servers: NetBootServers) -> None:
+        """A board's cells, one boot at a time, beside whatever else runs."""
+        config = self._job.config.boards[name]
+        assert config.boot is not None
+        assert config.boot.kind == "network"  # as is checked when the file is read
+        try:
+            server = servers.get(config.boot.listen, config.boot.port)
+            with open_board(name, config) as machine:
+                xen_args = self._job.config.xen.args
+                place = BoardPlace(machine, name, config, self._job.supplies, server, xen_args)
+                slots = Slots(1)
+                for cell in cells:
+                    self._cell(cell, place, slots)
+        except LabError as error:
+            self._outcomes.fail(cells, str(error))
+        except BaseException as error:
+            self._unforeseen(cells, error)
+            raise
+
     def _cell(self, cell: Cell, place: Place, slots: Slots) -> None:
         rule = self._rule(cell)  # may wait for the control; a slot is not held meanwhile
-        many = slots.count if alone(cell.guest, self._job.emulated) else 1
+        many = slots.count if alone(cell.guest, self._job.emulates(cell)) else 1
         outcome = CellRun(self._job, cell, place, slots, rule, many).run()
         if outcome.trials and outcome.verdict is not Verdict.LAB_ERROR:
             self._durations.record(self._key(cell), outcome.seconds)
@@ -157,6 +192,12 @@ class Schedule:
         measures = " measures" if self._measures(cell) else ""
         seconds = self._job.config.stress.seconds
         return f"{self._job.supplies.accel.name} {cell.id} {seconds}s{measures}"
+
+
+def by_board(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    """Cells by the board that they are booted on, in their order: pure."""
+    names = dict.fromkeys(cell.board for cell in cells if cell.board)
+    return {name: [cell for cell in cells if cell.board == name] for name in names}
 
 
 def batches(cells: Sequence[Cell]) -> list[list[Cell]]:

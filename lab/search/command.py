@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from lab.config.cells import Cell, cells
+from lab.config.cells import Cell, cells, with_named_hosts
 from lab.config.lab import LabConfig
 from lab.errors import UserError
 from lab.evidence.run import RunFolder
@@ -47,7 +47,9 @@ def resume(path: Path) -> int:
 
 
 def _cell(config: LabConfig, wanted: str) -> Cell:
-    for cell in cells(config):
+    for cell in cells(with_named_hosts(config, [wanted])):
+        if cell.id == wanted and cell.board:
+            raise UserError(f"cell {wanted!r} is on a board: a search takes too many boots for one")
         if cell.id == wanted:
             return cell
     raise UserError(f"there is no cell {wanted!r}; `lab plan` prints all of them")

@@ -78,10 +78,10 @@ def _place(job: Job, cell: Cell) -> Iterator[tuple[Place, int]]:
     if not cell.nested:
         yield OwnMachine(job.supplies, config.xen.args), machines_at_once(config, beside_host=False)
         return
-    host = XenHost(job, cell.xen)
+    host = XenHost(job, cell.xen, cell.host)
     try:
         host.start()
-        together = 1 if alone(cell.guest, job.emulated) else guests_at_once(config)
+        together = 1 if alone(cell.guest, job.emulates(cell)) else guests_at_once(config, cell.host)
         yield HostPlace(host), together
     finally:
         host.stop(False)

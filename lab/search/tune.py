@@ -32,9 +32,11 @@ def tune(config: LabConfig, chosen: list[Cell], results: Path) -> LabConfig:
     All cells get these settings: a clean cell is measured by the rate of its control.
     ``results``: where the search keeps its folder.
     """
-    controls = sorted((c for c in chosen if c.is_control), key=lambda c: c.nested)
+    controls = sorted((c for c in chosen if c.is_control and not c.board), key=lambda c: c.nested)
     if not controls:
-        raise UserError("stress.search: the run has no cell that is expected to corrupt")
+        raise UserError(
+            "stress.search: the run has no cell that is expected to corrupt and is not on a board"
+        )
     found = _find_settings(config, controls[0], results)
     settings = {**found, **config.stress.settings}
     stress = config.stress.model_copy(update={"settings": settings, "search": False})

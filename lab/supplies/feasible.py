@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from lab.board.extra import require
+from lab.board.password import read_password
+from lab.config.cellname import fits
 from lab.config.cells import Cell
 from lab.config.deterministic import impossible
 from lab.config.lab import LabConfig
+from lab.config.secret import Login
 from lab.errors import UserError
 from lab.host.address import find_address
 from lab.host.plan import PER_GUEST_MIB, find_room
@@ -16,12 +20,14 @@ from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu
 from lab.system.machine import memory_mib
 
+_BESIDE_DOM0_MIB = 256  # of a board: Xen, and what its firmware keeps
+
 
 def find_impossible_kinds(
     config: LabConfig, cells: list[Cell], binary: Qemu, accel: Accel
 ) -> dict[str, str]:
     """Cells of kinds that this QEMU or KVM cannot run, with the reason."""
-    if config.host.kind == "real" or accel.nests:
+    if accel.nests:
         return {}
     if accel.name == "kvm":
         kinds: tuple[str, ...] = ("native", "dom0", "pv")
@@ -31,7 +37,8 @@ def find_impossible_kinds(
         )
     else:
         kinds, why = binary.kinds, f"QEMU {binary.version}: {binary.why}"
-    return {c.id: f"{c.guest} is impossible here: {why}" for c in cells if c.guest not in kinds}
+    emulated = [cell for cell in cells if config.kind_of(cell.host) == "nested"]
+    return {c.id: f"{c.guest} is impossible here: {why}" for c in emulated if c.guest not in kinds}
 
 
 def find_not_deterministic(config: LabConfig, cells: list[Cell]) -> dict[str, str]:
@@ -69,9 +76,9 @@ def find_impossible_kernels(cells: list[Cell], found: dict[str, Bootable]) -> di
 
 def refuse(impossible: dict[str, str], exact: list[str]) -> None:
     """UserError for a cell that the user asked for by its id and that cannot be run."""
-    for cell in exact:
-        if cell in impossible:
-            raise UserError(f"cell {cell!r}: {impossible[cell]}")
+    for cell, why in impossible.items():
+        if any(fits(cell, name) for name in exact):
+            raise UserError(f"cell {cell!r}: {why}")
 
 
 def refuse_mixed_widths(config: LabConfig, found: dict[str, Bootable]) -> None:
@@ -84,24 +91,49 @@ def refuse_mixed_widths(config: LabConfig, found: dict[str, Bootable]) -> None:
             )
 
 
-def check_input(config: LabConfig, guests: Iterable[str]) -> None:
+def check_cells(config: LabConfig, cells: Sequence[Cell]) -> None:
+    """``check_input`` for every host that the cells name."""
+    for host in dict.fromkeys(cell.host for cell in cells):
+        check_input(config, (cell.guest for cell in cells if cell.host == host), host)
+
+
+def check_input(config: LabConfig, guests: Iterable[str], host: str = "") -> None:
     """UserError for what is known to be wrong before anything is downloaded, built or written."""
     kinds = set(guests)
+    if config.board_of(host):
+        _check_board(config, config.board_of(host))
+        return
     on_host = kinds & {"pv", "pvh", "hvm"}
-    if on_host and config.host.kind == "real":
-        find_address(config.host)
+    if on_host and config.kind_of(host) == "real":
+        find_address(config.host_of(host))
     elif on_host:
-        _check_room(config)
+        _check_room(config, host)
     if kinds - on_host:
         _check_memory(config)
 
 
-def _check_room(config: LabConfig) -> None:
-    room = find_room(config.host.memory_mib) - PER_GUEST_MIB
+def _check_board(config: LabConfig, name: str) -> None:
+    """Its memory (Xen has a part of it, and firmware too), and what it is switched with."""
+    require()
+    power = config.boards[name].power
+    if isinstance(power, Login):
+        read_password(power, f"boards.{name}.power")
+    room = config.boards[name].memory_mib - _BESIDE_DOM0_MIB
     if config.guests.memory_mib > room:
         raise UserError(
+            f"guests.memory_mib: {config.guests.memory_mib} MiB do not fit into the board {name}, "
+            f"whose memory_mib leaves dom0 {max(0, room)}"
+        )
+
+
+def _check_room(config: LabConfig, name: str) -> None:
+    host = config.host_of(name)
+    room = find_room(host.memory_mib) - PER_GUEST_MIB
+    if config.guests.memory_mib > room:
+        key = f"hosts.{name}" if name else "host"
+        raise UserError(
             f"guests.memory_mib: {config.guests.memory_mib} MiB do not fit into the nested host, "
-            f"whose host.memory_mib of {config.host.memory_mib} leaves {max(0, room)} for a guest"
+            f"whose {key}.memory_mib of {host.memory_mib} leaves {max(0, room)} for a guest"
         )
 
 

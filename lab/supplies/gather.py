@@ -22,7 +22,7 @@ from lab.qemu.binary import Qemu
 from lab.report.terminal import Terminal
 from lab.supplies import program as stress
 from lab.supplies.feasible import (
-    check_input,
+    check_cells,
     find_impossible_kernels,
     find_impossible_kinds,
     find_not_deterministic,
@@ -93,7 +93,7 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
 
     ``exact``: ids that the user asked for by name; for them, impossible is a UserError.
     """
-    check_input(config, (cell.guest for cell in cells))
+    check_cells(config, cells)
     require_space(cache_dir(), _RESULTS_MIB, "a run")
     binary = choice.choose(config.host.accelerator, lambda state: report("QEMU", state))
     accel = accelerator.decide(binary, config.host.accelerator)
@@ -105,7 +105,7 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
     with ThreadPoolExecutor(1) as beside:
         nested = [c for c in cells if c.nested and c.id not in impossible]
         image = None
-        if nested and config.host.kind == "nested":
+        if any(config.kind_of(cell.host) == "nested" for cell in nested):
             image = beside.submit(_image, config, report)
         found = {name: _kernel(config, name, report) for name in names}
         impossible |= find_impossible_kernels([c for c in cells if c.kernel in found], found)

@@ -66,6 +66,7 @@ def gather_facts(cell: Cell, number: int, config: LabConfig) -> TrialFacts:
         min_checks=config.stress.min_checks,
         control=config.kernels[cell.kernel].control,
         carries=config.kernels[cell.kernel].carries,
+        board=cell.board,
     )
 
 
@@ -85,15 +86,19 @@ def make_assignment(job: Job, cell: Cell, facts: TrialFacts, asked: Asked) -> As
         _HVM_ARGS if cell.guest == "hvm" else "",
         pick_needed_args(cell, bootable.needed_args),
     ]
-    if cell.guest == "native" and job.emulated:
+    if cell.guest == "native" and job.emulates(cell):
         words.append(_NATIVE_ARGS)
-    if cell.nested and job.emulated:
+    if cell.nested and job.emulates(cell):
         words.append(_EMULATED_ARGS)
     if config.icount is not None:
         words.append(icount.LINUX_ARGS)
     settings = program_settings(config.stress, cell, facts.nonce, facts.trial, asked)
     words += [cell.args, boot_words(settings)]
-    seconds = find_deadline(cell.guest, config.stress.seconds, job.accelerated(cell))
+    if cell.board:
+        words.append(f"maxcpus={cell.vcpus}")  # elsewhere the machine has no more
+        seconds = config.hosts[cell.host].boot_seconds + _STRETCH * config.stress.seconds
+    else:
+        seconds = find_deadline(cell.guest, config.stress.seconds, job.accelerated(cell))
     return Assignment(
         cell=cell,
         kernel=bootable.kernel.image,

@@ -37,7 +37,7 @@ class HostPlace:
             args=task.args,
             vcpus=task.cell.vcpus,
             memory_mib=task.memory_mib,
-            native_tsc=self._host.job.emulated,
+            native_tsc=self._host.job.emulates(task.cell),
             console=task.console,
         )
 

@@ -25,10 +25,10 @@ class Job:
 
     def accelerated(self, cell: Cell) -> bool:
         """Whether the cell's machine is known to run under KVM; of a real host nothing is known."""
-        ours = not cell.nested or self.config.host.kind == "nested"
+        kind = self.config.kind_of(cell.host)
+        ours = kind == "nested" or (kind == "real" and not cell.nested)
         return ours and self.supplies.accel.name == "kvm"
 
-    @property
-    def emulated(self) -> bool:
-        """Whether guests see an emulated processor, with what its SVM cannot do."""
-        return self.config.host.kind == "nested" and self.supplies.accel.name == "tcg"
+    def emulates(self, cell: Cell) -> bool:
+        """Whether a guest sees an emulated processor, with what its SVM cannot do."""
+        return self.config.kind_of(cell.host) == "nested" and self.supplies.accel.name == "tcg"

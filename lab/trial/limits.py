@@ -11,12 +11,13 @@ from lab.system.machine import available_mib, cores
 _QEMU_MIB = 128  # of a QEMU, besides its guest's memory; seen: 60 to 110
 
 
-def guests_at_once(config: LabConfig) -> int:
+def guests_at_once(config: LabConfig, name: str = "") -> int:
     """As many as lab.yaml asks for; on a nested host no more than its memory and processors hold.
 
     dom0 and Xen keep their parts, and Xen needs a little for each guest besides its memory.
+    ``name``: of a Xen host, from hosts.
     """
-    host = config.host
+    host = config.host_of(name)
     if host.kind == "real":
         return host.guests_at_once
     fitting = find_room(host.memory_mib) // (config.guests.memory_mib + PER_GUEST_MIB)
@@ -36,8 +37,11 @@ def alone(guest: GuestKind, emulated: bool) -> bool:
 def machines_at_once(config: LabConfig, beside_host: bool) -> int:
     """QEMUs of single guests, each of which keeps a processor busy; at least one.
 
-    ``beside_host``: the nested host is one of them, with its own memory.
+    ``beside_host``: the nested host is one of them, with its own memory; of several, which run
+    one after the other, the largest counts.
     """
-    free = available_mib() - (config.host.memory_mib if beside_host else 0)
+    hosts = [config.host, *(host for host in config.hosts.values() if host.board is None)]
+    largest = max(host.memory_mib for host in hosts)
+    free = available_mib() - (largest if beside_host else 0)
     fitting = free // (config.guests.memory_mib + _QEMU_MIB) + beside_host
     return max(1, min(cores(), fitting))

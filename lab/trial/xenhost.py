@@ -26,25 +26,29 @@ if TYPE_CHECKING:
 ROW = "Xen host"
 
 
-def nested_host(config: LabConfig, supplies: Supplies, xen: str = "") -> NestedHost:
-    """The managed host for a configuration, with a Xen by name; nothing is started."""
+def nested_host(config: LabConfig, supplies: Supplies, xen: str = "", name: str = "") -> NestedHost:
+    """The managed host for a configuration, with a Xen by name; nothing is started.
+
+    ``name``: of a nested host, from hosts.
+    """
     from lab.host.nested import NestedHost
     from lab.host.plan import HostPlan
 
     if supplies.image is None:
         raise LabError("the dom0 image was not made")
     found = supplies.hypervisor(xen)
+    host = config.host_of(name)
     return NestedHost(
         HostPlan(
             qemu=str(supplies.qemu.path),
             accelerator=supplies.accel.name,
-            memory_mib=config.host.memory_mib,
-            vcpus=config.host.vcpus,
+            memory_mib=host.memory_mib,
+            vcpus=host.vcpus,
             image=supplies.image,
             xen_args=config.xens[xen].args if xen else config.xen.args,
             xen=found.image if found and (xen or not config.xen.packaged) else None,
-            libvirt_uri=config.host.libvirt_uri,
-            resume=config.host.resume,
+            libvirt_uri=host.libvirt_uri,
+            resume=host.resume,
             without=supplies.accel.without,
         )
     )
@@ -56,6 +60,7 @@ class XenHost:
 
     job: Job
     xen: str = ""  # a name from xens
+    name: str = ""  # from hosts; the one under host otherwise
 
     def __post_init__(self) -> None:
         self._nested: NestedHost | None = None
@@ -65,13 +70,13 @@ class XenHost:
 
     @property
     def _row(self) -> str:
-        return f"{ROW} {self.xen}".strip()
+        return " ".join(word for word in (ROW, self.name, self.xen) if word)
 
     @property
     def evidence(self) -> Path:
-        """host/ of the run's folder; a named Xen has its own folder in it."""
-        folder = self.job.folder.host / self.xen
-        folder.mkdir(exist_ok=True)
+        """host/ of the run's folder; a named host has its own folder in it, and a named Xen."""
+        folder = self.job.folder.host / (f"@{self.name}" if self.name else "") / self.xen
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @property
@@ -105,16 +110,16 @@ class XenHost:
         """Boot it or connect to it; LabError with the reason when it does not become ready."""
         from lab.host import nested
 
-        if self.job.config.host.kind == "real":
+        if self.job.config.kind_of(self.name) == "real":
             from lab.host.address import find_address
             from lab.host.shell import Shell
             from playbooks.prepare import make_ready
 
-            self._real = Shell(find_address(self.job.config.host))
+            self._real = Shell(find_address(self.job.config.host_of(self.name)))
             make_ready(self._real)
-            self.job.board.finish(ROW, None, "connected", None)
+            self.job.board.finish(self._row, None, "connected", None)
             return
-        self._nested = nested_host(self.job.config, self.job.supplies, self.xen)
+        self._nested = nested_host(self.job.config, self.job.supplies, self.xen, self.name)
         try:
             self._nested.start(
                 Deadline(nested.READY_SECONDS[self.job.supplies.accel.name]),

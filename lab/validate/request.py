@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.config.cells import cell_id
+from lab.config.cellname import cell_id
 from lab.config.kernel import KernelConfig
 from lab.config.kinds import GUEST_KINDS
 from lab.config.lab import LabConfig, MatrixConfig, VariationConfig

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
+from lab.config.cellname import fits
 from lab.config.claim import ClaimConfig, Showing
 from lab.verdict.cell import CellVerdict
 from lab.verdict.confidence import Boot, bound, calibrate
@@ -68,7 +68,7 @@ def rate_of(cell: CellVerdict) -> Rate | None:
 
 def decide(name: str, claim: ClaimConfig, cells: Sequence[CellVerdict]) -> Outcome:
     """A claim's outcome, from all cells of the run."""
-    named = [c for c in cells if any(fnmatchcase(c.cell.id, glob) for glob in claim.cells)]
+    named = [c for c in cells if any(fits(c.cell.id, glob) for glob in claim.cells)]
     if not named:
         return Outcome(name, claim, OPEN, ("this run includes none of its cells",))
     if claim.than is not None:

@@ -14,6 +14,7 @@ from lab.console import text as consoletext
 from lab.console.records import Record, Transcript
 from lab.console.watch import Ending
 from lab.verdict.facts import TrialFacts, TrialVerdict
+from lab.verdict.origin import find_foreign
 from lab.verdict.severity import Verdict
 from lab.verdict.vacuity import ALLOCATION_GONE, LAZY_GONE, find_vacuity, read_version
 
@@ -42,7 +43,7 @@ def judge(facts: TrialFacts, console: bytes, ending: Ending | None) -> TrialVerd
         return say(Verdict.LAB_ERROR, "the program ran with inject=1: its corruptions are its own")
     if figures["corruptions"]:
         return say(Verdict.CORRUPTS, _corruption(figures))
-    dead = _death(start, transcript, console, ending)
+    dead = _death(facts, start, transcript, console, ending)
     if dead:
         return say(*dead)
     fault = _detector_fault(transcript)
@@ -116,12 +117,19 @@ def _agrees(counted: Record) -> bool:
 
 
 def _death(
-    start: Record | None, transcript: Transcript, console: bytes, ending: Ending | None
+    facts: TrialFacts,
+    start: Record | None,
+    transcript: Transcript,
+    console: bytes,
+    ending: Ending | None,
 ) -> tuple[Verdict, str] | None:
     if ending is None:
         return Verdict.LAB_ERROR, "the lab was killed during this trial"
     if ending.how in ("lab_error", "interrupted"):
         return Verdict.LAB_ERROR, ending.detail or "interrupted"
+    foreign = find_foreign(facts, console)
+    if foreign:
+        return Verdict.LAB_ERROR, f"{foreign} ({_how(ending)})"
     # What happens after the end record, while the guest is powered off, is not the trial.
     died = consoletext.death(console[: console.find(b" end t=")])
     if died:
@@ -135,7 +143,11 @@ def _death(
 
 
 def _how(ending: Ending) -> str:
-    words = {"deadline": "stopped at the deadline", "exited": "the machine stopped on its own"}
+    words = {
+        "deadline": "stopped at the deadline",
+        "exited": "the machine stopped on its own",
+        "flooded": "stopped for its flood of words",
+    }
     text = words.get(ending.how, ending.how)
     return f"{text} after {ending.seconds:.0f} s" + (f", {ending.detail}" if ending.detail else "")
 

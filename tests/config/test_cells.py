@@ -81,7 +81,7 @@ def test_a_control_needs_no_other() -> None:
         ("kernels: {'a~b': {control: bad}}", "is not a name"),
         ("kernels: {a: {control: worse}}", "kernels.a.control"),
         ("kernels: {a: {control: bad, args: 'x\\ny'}}", "kernels"),
-        ("kernels: {a: {control: bad}}\nhots: {}", "did you mean 'host'"),
+        ("kernels: {a: {control: bad}}\nhoost: {}", "did you mean 'host'"),
         ("kernels: {a: {control: bad}}\ntrials: 0", "trials"),
         ("kernels: {a: {control: bad}}\nhost: {kind: real}", "address"),
         ("kernels: {a: {control: bad}}\nstress: {settings: {opener: 1}}", "openers"),

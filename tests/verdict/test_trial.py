@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -91,6 +91,58 @@ def test_an_oops_before_the_end_is_a_crash_but_not_one_during_power_off() -> Non
     oops = b"[ 3.0] Oops: 0000 [#1] SMP\r\n"
     assert verdict(oops + console()).verdict is Verdict.CRASHED
     assert verdict(console() + oops).verdict is Verdict.CLEAN
+
+
+ON_BOARD = replace(FACTS, guest="native", board="rack1")
+SHOWN = b"Kernel command line: console=ttyS0 panic=1 mmx.run=cafe mmx.seed=1\r\n"
+LATE = Ending("deadline", "it never asked the lab what to boot", seconds=50.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"Linux version 6.1.0\r\nrack1 login: ", "came back with its own system"),
+        (b"GNU GRUB  version 2.06\r\n", "came back with its own system"),
+        (b"Kernel panic - not syncing: of its own\r\n", "it last said: Kernel panic"),
+        (b"iPXE: No more network devices\x1b[31m\r\n", "it last said: iPXE: No more network"),
+        (b"", "the board rack1 said nothing at all"),
+        (b"Command line: mmx.run=beef\r\nlogin: ", "came back with its own system"),
+    ],
+)
+def test_a_board_without_this_boots_nonce_is_the_labs_error(text: bytes, why: str) -> None:
+    found = verdict(text, ON_BOARD, LATE)
+    assert found.verdict is Verdict.LAB_ERROR
+    assert why in found.reason
+    assert found.reason.endswith(
+        "(stopped at the deadline after 50 s, it never asked the lab what to boot)"
+    )
+    assert verdict(text, replace(ON_BOARD, board=""), LATE).verdict is Verdict.CRASHED
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (SHOWN, "silent: the program never started (stopped at the deadline"),
+        (SHOWN + b"Kernel panic - not syncing: VFS\r\nlogin: ", "Kernel panic - not syncing: VFS"),
+        (b"(XEN) Command line: lab=cafe\r\n(XEN) Panic on CPU 0:\r\n(XEN) no\r\n", "Panic on CPU"),
+        (console(end=False), "fell silent after record"),
+    ],
+)
+def test_what_this_boots_kernel_does_on_a_board_is_its_own(text: bytes, why: str) -> None:
+    found = verdict(text, ON_BOARD, LATE)
+    assert found.verdict is Verdict.CRASHED
+    assert why in found.reason
+
+
+def test_a_program_of_another_boot_is_the_labs_error_on_a_board_too() -> None:
+    found = verdict(console(nonce="beef", xen="none"), ON_BOARD)
+    assert found.verdict is Verdict.LAB_ERROR
+    assert "belongs to another trial" in found.reason
+
+
+def test_facts_of_before_there_were_boards_are_read() -> None:
+    old = {key: value for key, value in asdict(FACTS).items() if key != "board"}
+    assert TrialFacts(**old) == FACTS
 
 
 def test_an_eager_only_kernel_is_clean_and_the_reason_is_said() -> None:
