@@ -7,6 +7,7 @@ import contextlib
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lab.config.lab import LabConfig
 from lab.config.load import parse
 from lab.console.watch import Ending
 from lab.errors import LabError
+from lab.evidence.run import RunFolder
 from lab.kernel.image import BzImage
 from lab.kernel.kernel import Bootable, Kernel
 from lab.qemu.accelerator import Accel
@@ -26,8 +28,10 @@ from lab.report.board import Board as Progress
 from lab.supplies.gather import Supplies
 from lab.system.deadline import Deadline
 from lab.trial import board as trial_board
-from lab.trial.assignment import Assignment
+from lab.trial.assignment import Assignment, gather_facts, make_assignment
 from lab.trial.board import BoardPlace, xen_words
+from lab.trial.job import Job
+from lab.verdict.stopping import Asked
 from lab.xen.hypervisor import Xen
 from tests.helpers.consoles import console
 
@@ -198,3 +202,20 @@ def test_xen_speaks_on_the_boards_port(bench: Bench) -> None:
         "console=com2 com2=9600,8n1 dom0_mem=256M,max:256M dom0_max_vcpus=1 "
         "noreboot=0 lab=cafe ucode=no"
     )
+
+
+@pytest.mark.parametrize("accelerator", ["tcg", "kvm"])
+def test_a_boards_boot_line_and_deadline_do_not_depend_on_qemu(
+    bench: Bench, accelerator: str
+) -> None:
+    supplies = replace(bench.supplies, accel=Accel(accelerator, ""))
+    job = Job(bench.config, supplies, RunFolder(bench.folder), Progress(), bench.stop)
+    cell = bench.task().cell
+    facts = gather_facts(cell, 1, bench.config)
+    task = make_assignment(job, cell, facts, Asked(0, 0))
+    assert facts.board == "b1"
+    assert not job.accelerated(cell)
+    assert not job.emulates(cell)
+    assert task.deadline.seconds == 480 + 10 * bench.config.stress.seconds
+    assert task.args.endswith(" maxcpus=1")
+    assert "no_timer_check" not in task.args
