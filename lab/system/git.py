@@ -110,7 +110,12 @@ def _environment() -> dict[str, str]:
         "LC_ALL": "C",
         "GIT_CONFIG_GLOBAL": str(_config()),
         "GIT_CONFIG_SYSTEM": os.devnull,
-        "GIT_OPTIONAL_LOCKS": "0",  # not even the index is refreshed on the way
+        # Not even the index of a user's tree is refreshed on the way. `git diff` needs its own
+        # word for that, which also goes before what the tree's configuration says.
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "diff.autoRefreshIndex",
+        "GIT_CONFIG_VALUE_0": "false",
         "GIT_PAGER": "cat",
         "GIT_TERMINAL_PROMPT": "0",
     }
