@@ -91,6 +91,10 @@ class Outcomes:
             if cell.id not in self._known:
                 self.settle(CellVerdict(cell, Verdict.LAB_ERROR, why))
 
+    def fail_unforeseen(self, cells: Sequence[Cell], error: BaseException) -> None:
+        """The same for a fault of ours that nobody foresaw."""
+        self.fail(cells, f"internal error, {type(error).__name__}: {error}")
+
     def write_reports(self) -> None:
         """Write JUnit and the summary anew after every cell, so that a crash loses nothing."""
         folder = self._job.folder

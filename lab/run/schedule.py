@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from lab.board.board import open_board
-from lab.board.netboot import NetBootServers
 from lab.config.cells import Cell, control_of
 from lab.config.claim import measured_by
 from lab.errors import LabError
@@ -17,7 +15,6 @@ from lab.run.cell import CellRun
 from lab.run.durations import Durations
 from lab.run.outcomes import Outcomes
 from lab.run.slots import Slots
-from lab.trial.board import BoardPlace
 from lab.trial.guest import HostPlace
 from lab.trial.job import Job
 from lab.trial.limits import alone, guests_at_once, machines_at_once
@@ -62,9 +59,13 @@ class Schedule:
                 held = Slots(1) if slots.count == 1 else slots
                 held.take()
                 work.append(pool.submit(self._on_hosts, nested, held.give_back))
-            servers = stack.enter_context(self._net_boot_servers())
-            for board, on_it in by_board(todo).items():
-                work.append(pool.submit(self._on_board, board, on_it, servers))
+            boards = by_board(todo)
+            if boards:
+                from lab.run.boards import Boards  # other runs do without it
+
+                on_boards = stack.enter_context(Boards(job, self._outcomes, self._cell))
+                for board, on_it in boards.items():
+                    work.append(pool.submit(on_boards.run, board, on_it))
             own = self._own_machine()
             for cell in (cell for cell in todo if not cell.nested and not cell.board):
                 work.append(pool.submit(self._on_own, cell, own, slots))
@@ -102,11 +103,8 @@ class Schedule:
         try:
             self._cell(cell, place, slots)
         except BaseException as error:
-            self._unforeseen([cell], error)
+            self._outcomes.fail_unforeseen([cell], error)
             raise
-
-    def _unforeseen(self, cells: Sequence[Cell], error: BaseException) -> None:
-        self._outcomes.fail(cells, f"internal error, {type(error).__name__}: {error}")
 
     def _on_hosts(self, cells: list[Cell], release: Callable[[], None]) -> None:
         """A host for each name and Xen, one after the other."""
@@ -115,7 +113,7 @@ class Schedule:
                 for batch in batches([cell for cell in cells if cell.host == name]):
                     self._on_host(batch, batch[0].xen, name)
         except BaseException as error:
-            self._unforeseen(cells, error)
+            self._outcomes.fail_unforeseen(cells, error)
             raise
         finally:
             release()
@@ -133,33 +131,6 @@ class Schedule:
             self._outcomes.fail(cells, str(error))
         finally:
             host.stop(self._keep_host)
-
-    def _net_boot_servers(self) -> NetBootServers:
-        """One for each address and port that boards boot from; none is begun yet."""
-        macs: dict[tuple[str, int], set[str]] = {}
-        for board in self._job.config.boards.values():
-            if board.boot is not None and board.boot.kind == "network" and board.mac:
-                macs.setdefault((board.boot.listen, board.boot.port), set()).add(board.mac)
-        return NetBootServers(macs)
-
-    def _on_board(self, name: str, cells: list[Cell], servers: NetBootServers) -> None:
-        """A board's cells, one boot at a time, beside whatever else runs."""
-        config = self._job.config.boards[name]
-        assert config.boot is not None
-        assert config.boot.kind == "network"  # as is checked when the file is read
-        try:
-            server = servers.get(config.boot.listen, config.boot.port)
-            with open_board(name, config) as machine:
-                xen_args = self._job.config.xen.args
-                place = BoardPlace(machine, name, config, self._job.supplies, server, xen_args)
-                slots = Slots(1)
-                for cell in cells:
-                    self._cell(cell, place, slots)
-        except LabError as error:
-            self._outcomes.fail(cells, str(error))
-        except BaseException as error:
-            self._unforeseen(cells, error)
-            raise
 
     def _cell(self, cell: Cell, place: Place, slots: Slots) -> None:
         rule = self._rule(cell)  # may wait for the control; a slot is not held meanwhile

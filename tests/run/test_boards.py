@@ -45,8 +45,8 @@ class Boards:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, place: FakePlace, broken: str = "") -> None:
         self.broken = broken
         self.opened: list[str] = []
-        monkeypatch.setattr("lab.run.schedule.open_board", self.open)
-        monkeypatch.setattr("lab.run.schedule.BoardPlace", lambda *_: place)
+        monkeypatch.setattr("lab.run.boards.open_board", self.open)
+        monkeypatch.setattr("lab.run.boards.BoardPlace", lambda *_: place)
 
     @contextlib.contextmanager
     def open(self, name: str, _config: Any) -> Iterator[None]:
