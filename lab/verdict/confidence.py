@@ -14,6 +14,8 @@ all windows were one sample:
 * The rate's bounds are those of Korn and Graubard for clustered proportions (Survey Methodology
   24, 1998): Clopper and Pearson's exact interval for the effective sample size, the boots being
   the clusters. Many hits of one boot count little more than one.
+* A boot that is shorter than the control's were is worth less than its share: hits come late in a
+  boot, when the victims have learned to aim.
 * A new boot's own rate is taken as Gamma distributed around that bound. Its squared coefficient
   of variation is the upper 95 % bound of what the control's boots showed, sampling noise
   included. A boot of n windows then shows no hit with probability (1 + v q n)^(-1/v), which
@@ -53,6 +55,11 @@ class Calibration:
     lower: float  # of the rate, 95 %, one-sided
     upper: float
     spread: float  # squared coefficient of variation of a boot's rate, upper 95 % bound
+
+    @property
+    def length(self) -> float:
+        """Windows of one of the control's boots, in the mean."""
+        return self.windows / self.boots
 
 
 def calibrate(boots: Sequence[Boot]) -> Calibration | None:
@@ -108,13 +115,24 @@ def miss(calibration: Calibration, safety: float, boots: Sequence[int]) -> float
 
     ``boots``: the windows of each boot of the clean cell.
     """
-    rate = calibration.lower / safety
-    return math.exp(-sum(_information(calibration.spread, rate * windows) for windows in boots))
+    return math.exp(-_information(calibration, safety, boots))
 
 
-def _information(spread: float, expected: float) -> float:
-    """-ln of the chance that a boot shows no hit, when ``expected`` hits are the mean."""
-    return math.log1p(spread * expected) / spread if spread > 1e-9 else expected
+def _information(calibration: Calibration, safety: float, boots: Sequence[int]) -> float:
+    """-ln of the chance that boots of so many windows show no hit."""
+    spread = calibration.spread
+    hits = (calibration.lower / safety * _full_windows(calibration, n) for n in boots)
+    return sum(math.log1p(spread * mean) / spread if spread > 1e-9 else mean for mean in hits)
+
+
+def _full_windows(calibration: Calibration, windows: int) -> float:
+    """What a boot's windows are worth, in windows of the control's boots.
+
+    A boot that is shorter than those had less time in which victims learn to aim: of the first 50
+    windows of a boot one in twenty was hit, of the next 50 one in four (docs/confidence.md). So
+    its windows count in proportion to its length.
+    """
+    return windows * min(1.0, windows / calibration.length)
 
 
 def find_windows(
@@ -122,14 +140,16 @@ def find_windows(
 ) -> int:
     """Windows that each of ``boots`` further boots needs so that ``miss`` reaches ``level``."""
     rate = calibration.lower / safety
-    known = sum(_information(calibration.spread, rate * windows) for windows in done)
+    known = _information(calibration, safety, done)
     each = max(0.0, -math.log(level) - known) / boots
     spread = calibration.spread
     try:
         expected = math.expm1(each * spread) / spread if spread > 1e-9 else each
     except OverflowError:
         return MOST_WINDOWS
-    return min(MOST_WINDOWS, math.ceil(expected / rate))
+    full = expected / rate
+    wanted = full if full >= calibration.length else math.sqrt(full * calibration.length)
+    return min(MOST_WINDOWS, math.ceil(wanted))
 
 
 def bound(windows: int) -> float:

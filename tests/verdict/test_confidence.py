@@ -279,3 +279,20 @@ def test_stop_never_boots_all_trials_and_first_ends_at_the_first() -> None:
 def test_our_own_fault_is_tried_once_more() -> None:
     assert rule().wants_more([trial(Verdict.LAB_ERROR)])
     assert not rule().wants_more([trial(Verdict.LAB_ERROR)] * 2)
+
+
+def silence(windows: int) -> float:
+    """The chance that a boot of a bad kernel shows nothing, as victims learn to aim in it."""
+    return float(0.95 ** min(windows, 50) * 0.65 ** max(0, windows - 50))
+
+
+def test_a_boot_shorter_than_the_controls_is_worth_less_than_its_share() -> None:
+    """As seen: one window in twenty is hit at first, one in three or four after 50."""
+    known = calibrate([Boot(windows, 20) for windows in (101, 81, 131, 105, 99, 82, 108)])
+    assert known is not None
+    windows = find_windows(known, 1, 1e-5, [], 2)
+    assert miss(known, 1, [windows] * 2) <= 1e-5
+    assert silence(windows) ** 2 < 1e-5
+    assert silence(52) ** 2 > 1e-4  # what two boots were asked for when all windows were equal
+    assert miss(known, 1, [52] * 2) > 1e-5
+    assert find_windows(known, 10, 1e-6, [], 3) > known.length
