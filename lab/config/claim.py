@@ -16,7 +16,7 @@ Showing = Literal["corrupts", "clean", "vacuous", "fewer", "more", "alike"]
 class ClaimConfig(BaseModel):
     """A sentence, and what its cells have to show for it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     says: str = Field(description="The claim, in a sentence.")
     source: str = Field(description="Who says so.")

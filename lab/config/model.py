@@ -18,7 +18,7 @@ Args = Annotated[str, Field(description="Words added to the kernel's command lin
 class Model(BaseModel):
     """A mapping of lab.yaml: an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def check_args(value: str) -> str:
