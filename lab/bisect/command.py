@@ -27,6 +27,7 @@ from lab.report.terminal import Terminal
 from lab.run import host
 from lab.run.experiment import run_experiment
 from lab.supplies.feasible import check_input
+from lab.system.clock import now
 from lab.system.files import shorten
 from lab.verdict.cell import CellVerdict
 
@@ -57,7 +58,7 @@ def bisect(
     folder.write_text("lab.yaml", text)
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("manifest.json", {"format": FORMAT, "lab": __version__, "command": repeat,
-                                   "bisect": True, "began": _now()})  # fmt: skip
+                                   "bisect": True, "began": now()})  # fmt: skip
     folder.write(ORDER, order.as_json())
     return _go(order, Journal(folder), config, kind, keep_host)
 
@@ -95,7 +96,7 @@ def resume(path: Path, keep_host: bool) -> int:
     journal, order = Journal.open(path)
     config = LabConfig.model_validate(journal.folder.read("config.json"))
     manifest = journal.folder.manifest()
-    manifest.setdefault("resumed", []).append(_now())
+    manifest.setdefault("resumed", []).append(now())
     journal.folder.write("manifest.json", manifest)
     return _go(order, journal, config, Kind.parse(order.cell, config, order.args), keep_host)
 
@@ -215,7 +216,3 @@ class _Progress:
         if time.monotonic() - self._said > 20:
             self._said = time.monotonic()
             self._terminal.say(f"  {text}")
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lab.board.source import Source, describe, open_source
 from lab.config.board import BoardConfig
 from lab.errors import LabError
+from lab.system.clock import now
 from lab.system.deadline import Deadline
 
 NOTES = "console.notes"  # beside the console: when a connection was lost, and when it was back
@@ -158,9 +158,8 @@ class Following:
         return source
 
     def _note(self, text: str) -> None:
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with self.notes.open("a") as out:
-            out.write(f"{now} {self._console}: {text}\n")
+            out.write(f"{now()} {self._console}: {text}\n")
 
 
 def _write(write: Callable[[memoryview], int | None], data: bytes) -> None:

@@ -19,7 +19,6 @@ import os
 import shlex
 import stat
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from lab.board.extra import require
 from lab.config.board import BoardConfig, CommandPower, IpmiPower, PduPower, RedfishPower
 from lab.console.text import clean
 from lab.errors import LabError
+from lab.system.clock import now
 from lab.system.deadline import Deadline
 from lab.system.files import sha256_of
 
@@ -54,8 +54,7 @@ class Holder:
 def myself() -> Holder:
     """The holder that this process is."""
     words = ["lab", *sys.argv[1:]]
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return Holder(os.getpid(), _start_of(os.getpid()), _user(), shlex.join(words)[:300], now)
+    return Holder(os.getpid(), _start_of(os.getpid()), _user(), shlex.join(words)[:300], now())
 
 
 def _user() -> str:

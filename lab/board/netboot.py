@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lab.errors import LabError
+from lab.system.clock import now
 
 LOG = "netboot.log"
 EXIT = "#!ipxe\nexit\n"
@@ -107,7 +108,7 @@ class Offer:
         with self.lock:
             self.lines += 1
             if self.lines <= _MOST_LINES:
-                when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                when = now()
                 with self.log.open("a") as out:
                     out.write(f"{when} {peer} {request[:200]!a} {answer}\n")
 

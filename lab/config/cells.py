@@ -92,6 +92,14 @@ def with_named_hosts(config: LabConfig, wanted: Sequence[str]) -> LabConfig:
     return on_hosts(config, list(dict.fromkeys(hosts)))
 
 
+def find_cell(config: LabConfig, wanted: str) -> Cell:
+    """The cell of an id, whatever host it names; UserError when there is no such cell."""
+    for cell in cells(with_named_hosts(config, [wanted])):
+        if cell.id == wanted:
+            return cell
+    raise UserError(f"there is no cell {wanted!r}; `lab plan` prints all of them")
+
+
 def select(plan: list[Cell], wanted: list[str]) -> list[Cell]:
     """The cells that ids or globs name, with a positive control for them.
 

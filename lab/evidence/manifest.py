@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import platform
 import sys
-import time
 from typing import Any
 
 from lab import __version__
 from lab.evidence.rules import hash_rules
 from lab.evidence.run import FORMAT
+from lab.system.clock import now
 from lab.system.machine import cores, memory_mib, processor
 
 
@@ -41,8 +41,3 @@ def name_system() -> str:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
     except OSError:
         return "unknown"
-
-
-def now() -> str:
-    """The time in UTC, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lab.config import deterministic
-from lab.config.cells import Cell, cells, with_named_hosts
+from lab.config.cells import Cell, find_cell
 from lab.config.lab import LabConfig
 from lab.console.watch import Glance
 from lab.errors import UserError
@@ -41,7 +41,7 @@ def capsule(
     """`lab capsule`: search, keep, and prove by a replay. 3 when no boot corrupted."""
     terminal = Terminal()
     config = deterministic.configure(config, shifts[0])
-    cell = _cell(config, wanted)
+    cell = _find_cell(config, wanted)
     supplies = gather_showing(config, [cell], terminal, [cell.id])
     folder = RunFolder.create(results)
     folder.write("config.json", config.model_dump(mode="json"))
@@ -96,14 +96,12 @@ def replay(path: Path) -> int:
             return Exit.REPLAY_DIFFERS
 
 
-def _cell(config: LabConfig, wanted: str) -> Cell:
-    for cell in cells(with_named_hosts(config, [wanted])):
-        if cell.id == wanted:
-            why = deterministic.impossible(cell)
-            if why:
-                raise UserError(f"cell {wanted!r} cannot be made replayable: {why}")
-            return cell
-    raise UserError(f"there is no cell {wanted!r}; `lab plan` prints all of them")
+def _find_cell(config: LabConfig, wanted: str) -> Cell:
+    cell = find_cell(config, wanted)
+    why = deterministic.impossible(cell)
+    if why:
+        raise UserError(f"cell {wanted!r} cannot be made replayable: {why}")
+    return cell
 
 
 def _copy(source: Path, target: Path) -> None:

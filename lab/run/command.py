@@ -10,7 +10,6 @@ from pathlib import Path
 from lab.config.cells import Cell, cells, select
 from lab.config.deterministic import impossible
 from lab.config.lab import LabConfig
-from lab.evidence.manifest import now
 from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
@@ -18,6 +17,7 @@ from lab.run.claims import conclude
 from lab.run.experiment import describe, execute, record_plan
 from lab.run.schedule import by_board
 from lab.supplies.gather import gather_showing
+from lab.system.clock import now
 from lab.system.files import shorten
 from lab.system.machine import cores
 from lab.trial.job import Job

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from lab.config.cells import Cell, cells, with_named_hosts
+from lab.config.cells import Cell, find_cell
 from lab.config.lab import LabConfig
 from lab.errors import UserError
 from lab.evidence.run import RunFolder
@@ -22,7 +22,7 @@ from lab.trial.job import Job
 
 def search(config: LabConfig, plan: Plan, results: Path) -> int:
     """`lab search CELL`: 0, or 3 when nothing corrupted."""
-    cell = _cell(config, plan.cell)
+    cell = _find_cell(config, plan.cell)
     terminal = Terminal()
     supplies = gather_showing(config, [cell], terminal, [cell.id])
     folder, outcome = begin(config, cell, plan, supplies, results, terminal)
@@ -46,10 +46,8 @@ def resume(path: Path) -> int:
     return show_outcome(run(job, plan, tried, terminal), folder, terminal)
 
 
-def _cell(config: LabConfig, wanted: str) -> Cell:
-    for cell in cells(with_named_hosts(config, [wanted])):
-        if cell.id == wanted and cell.board:
-            raise UserError(f"cell {wanted!r} is on a board: a search takes too many boots for one")
-        if cell.id == wanted:
-            return cell
-    raise UserError(f"there is no cell {wanted!r}; `lab plan` prints all of them")
+def _find_cell(config: LabConfig, wanted: str) -> Cell:
+    cell = find_cell(config, wanted)
+    if cell.board:
+        raise UserError(f"cell {wanted!r} is on a board: a search takes too many boots for one")
+    return cell
