@@ -52,6 +52,7 @@ def bisect(
     Exits 0 when the answer is confirmed, 3 without an answer or with a suspected one.
     """
     from lab.bisect import command as bisectsession
+    from lab.bisect.task import Asked
     from lab.config.load import load
     from lab.errors import UserError
     from lab.evidence.results import place_results
@@ -62,7 +63,7 @@ def bisect(
         raise typer.Exit(bisectsession.resume(resume, keep_host))
     if tree is None or good is None or bad is None:
         raise UserError("lab bisect needs a tree, --good and --bad (or --resume FOLDER)")
-    asked = bisectsession.Asked(
+    asked = Asked(
         tree, good, bad, find_fix, cell, tuple(path or ()), args, compiler
     )  # fmt: skip
     text = config.read_text() if config.is_file() else ""

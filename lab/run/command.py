@@ -14,10 +14,15 @@ from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
 from lab.run.claims import conclude
-from lab.run.experiment import describe, execute, record_plan
+from lab.run.experiment import (
+    KernelsChangedError,
+    describe,
+    execute,
+    record_plan,
+    reopen,
+)
 from lab.run.schedule import by_board
 from lab.supplies.gather import gather_showing
-from lab.system.clock import now
 from lab.system.files import shorten
 from lab.system.machine import cores
 from lab.trial.job import Job
@@ -50,18 +55,13 @@ def run(
 def resume(path: Path, keep_host: bool) -> int:
     """`lab run --resume`: finished cells stay, the rest is run."""
     folder = RunFolder.open(path)
-    config = LabConfig.model_validate(folder.read("config.json"))
-    chosen = [Cell(**cell) for cell in folder.plan()]
     terminal = Terminal()
-    supplies = gather_showing(config, chosen, terminal, [])
-    began = folder.manifest()
-    if supplies.provenance()["kernels"] != began["supplies"]["kernels"]:
-        terminal.say("the kernels have changed since this run began: it cannot be resumed")
+    try:
+        job, chosen = reopen(folder, terminal, threading.Event())
+    except KernelsChangedError as error:
+        terminal.say(str(error))
         return Exit.LAB_ERROR
-    began.setdefault("resumed", []).append(now())
-    folder.write("manifest.json", began)
-    job = Job(config, supplies, folder, terminal.board, threading.Event())
-    return _run(job, chosen, terminal, keep_host, str(began["command"]))
+    return _run(job, chosen, terminal, keep_host, str(folder.manifest()["command"]))
 
 
 def prepare(config: LabConfig, chosen: list[Cell]) -> None:

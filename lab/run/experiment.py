@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
+from lab.errors import LabError
 from lab.evidence.manifest import make_manifest, name_system
 from lab.evidence.run import RunFolder
 from lab.report.terminal import Terminal
 from lab.run.outcomes import Outcomes
 from lab.run.schedule import Schedule
 from lab.supplies.gather import Supplies, gather_showing
+from lab.system.clock import now
 from lab.system.machine import cores, processor
 from lab.trial.job import Job
 from lab.verdict.cell import CellVerdict
@@ -27,16 +30,19 @@ def run_experiment(
     keep_host: bool,
     repeat: str,
     provisional: bool = False,
+    stop: threading.Event | None = None,
+    marks: Mapping[str, str] | None = None,
 ) -> list[CellVerdict]:
     """Gather, and run into ``folder``; returns the cells' verdicts.
 
     ``terminal`` shows the progress and should be a new one for each step. Raises
-    KeyboardInterrupt after Ctrl-C; the folder then holds what was done, and `lab run --resume`
-    could resume it. ``provisional``: as in Outcomes.
+    KeyboardInterrupt after Ctrl-C or when ``stop`` was set; the folder then holds what was done,
+    and `lab run --resume` could resume it. ``provisional``: as in Outcomes. ``marks``: more for
+    the manifest.
     """
     supplies = gather_showing(config, chosen, terminal, [])
-    record_plan(folder, config, chosen, supplies, repeat)
-    job = Job(config, supplies, folder, terminal.board, threading.Event())
+    record_plan(folder, config, chosen, supplies, repeat, marks)
+    job = Job(config, supplies, folder, terminal.board, stop or threading.Event())
     outcomes = execute(job, chosen, terminal, keep_host, repeat, provisional)
     if job.stop.is_set():
         raise KeyboardInterrupt
@@ -44,12 +50,39 @@ def run_experiment(
 
 
 def record_plan(
-    folder: RunFolder, config: LabConfig, chosen: list[Cell], supplies: Supplies, repeat: str
+    folder: RunFolder,
+    config: LabConfig,
+    chosen: list[Cell],
+    supplies: Supplies,
+    repeat: str,
+    marks: Mapping[str, str] | None = None,
 ) -> None:
-    """Write what will be run, before anything is."""
+    """Write what will be run, before anything is. ``marks``: more for the manifest."""
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(cell) for cell in chosen]})
-    folder.write("manifest.json", make_manifest(supplies.provenance(), repeat))
+    folder.write("manifest.json", {**make_manifest(supplies.provenance(), repeat), **(marks or {})})
+
+
+class KernelsChangedError(LabError):
+    """A kernel is not the one with which a run began: the run cannot be resumed."""
+
+
+def reopen(folder: RunFolder, terminal: Terminal, stop: threading.Event) -> tuple[Job, list[Cell]]:
+    """An interrupted run's job and all its cells; what has a verdict is not run again.
+
+    Notes the time in its manifest. KernelsChangedError where its boots would not go together.
+    """
+    config = LabConfig.model_validate(folder.read("config.json"))
+    chosen = [Cell(**cell) for cell in folder.plan()]
+    supplies = gather_showing(config, chosen, terminal, [])
+    began = folder.manifest()
+    if supplies.provenance()["kernels"] != began["supplies"]["kernels"]:
+        raise KernelsChangedError(
+            "the kernels have changed since this run began: it cannot be resumed"
+        )
+    began.setdefault("resumed", []).append(now())
+    folder.write("manifest.json", began)
+    return Job(config, supplies, folder, terminal.board, stop), chosen
 
 
 def execute(
