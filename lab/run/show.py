@@ -4,19 +4,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.errors import UserError
+from lab.evidence.outcomes import read_outcomes
 from lab.evidence.run import RunFolder
 from lab.evidence.trial import TrialFolder
 from lab.report.table import how_sure
 from lab.report.terminal import Terminal
 from lab.system.files import shorten
 from lab.verdict.cell import CellVerdict
-from lab.verdict.facts import TrialVerdict
-from lab.verdict.severity import Verdict
 
 LIST_HEADINGS = ("run", "command", "outcome")
 _NARROW = 40  # of a command in the list
@@ -121,28 +118,3 @@ def _say_outcome(run: RunFolder) -> str:
     if not wrong:
         return f"{many}, all as expected{sealed}"
     return f"{many}, {len(wrong)} not as expected{sealed}"
-
-
-def read_outcomes(run: RunFolder) -> list[CellVerdict]:
-    """The cells as the run wrote them last, in the plan's order."""
-    stored = {cell["cell"]: cell for cell in run.summary()}
-    return [_outcome(Cell(**cell), stored.get(cell["id"])) for cell in run.plan()]
-
-
-def _outcome(cell: Cell, stored: dict[str, Any] | None) -> CellVerdict:
-    if stored is None:
-        return CellVerdict(cell, Verdict.LAB_ERROR, "not run: the run was interrupted before it")
-    verdict = stored["verdict"]
-    return CellVerdict(
-        cell,
-        Verdict(verdict) if verdict is not None else None,
-        str(stored["reason"]),
-        tuple(_trial(trial) for trial in stored["trials"]),
-        float(stored["seconds"]),
-        stored.get("miss"),
-        stored.get("miss_so_far"),
-    )
-
-
-def _trial(stored: dict[str, Any]) -> TrialVerdict:
-    return TrialVerdict(**{**stored, "verdict": Verdict(stored["verdict"])})

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from lab.cli.main import app
 from lab.config.cells import Cell
 from lab.errors import UserError
+from lab.evidence.outcomes import read_outcomes
 from lab.evidence.run import FORMAT, RunFolder
 from lab.report.table import how_sure, list_unexpected, make_row
 from lab.report.terminal import Terminal
-from lab.run.show import read_outcomes
 from lab.verdict.cell import CellVerdict
 from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
