@@ -13,11 +13,9 @@ from lab.report.junit import junit
 from lab.report.markdown import write_summary
 from lab.report.table import how_sure
 from lab.trial.job import Job
-from lab.verdict.cell import CellVerdict, with_controls
+from lab.verdict.cell import NOT_YET, CellVerdict, with_controls
 from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict, exit_code
-
-_NOT_YET = "not run yet"
 
 
 class Outcomes:
@@ -50,7 +48,7 @@ class Outcomes:
         with self._lock:
             known = dict(self._known)
         made = [
-            known.get(cell.id) or CellVerdict(cell, Verdict.LAB_ERROR, _NOT_YET)
+            known.get(cell.id) or CellVerdict(cell, Verdict.LAB_ERROR, NOT_YET)
             for cell in self._cells
         ]
         return with_controls(made, self._job.config.confidence)

@@ -15,6 +15,7 @@ from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict, shows, worst
 from lab.verdict.stopping import calibration
 
+NOT_YET = "not run yet"  # the reason of a cell whose turn has not come
 _DEFAULT = ConfidenceConfig()
 
 
