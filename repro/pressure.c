@@ -10,8 +10,9 @@ enum {
 	MIB = 1 << 20,
 	PAGE = 4096,
 	POLL = 1000,        /* us */
-	GATHER = 2000000,   /* us to wait for the openers' children */
-	SHORTAGE = 1000000, /* us that one lasts at most */
+	FUSE = 30000000,    /* us to wait for the fuse: a slow machine may need seconds for it */
+	GATHER = 2000000,   /* us to wait for the openers' children, once there is a fuse */
+	SHORTAGE = 3000000, /* us that one lasts at most */
 	PRIORITY = 91,      /* SCHED_FIFO: above the victims, below the supervisor */
 	FUSE_PRIORITY = 97, /* above all: until it has ended, in older kernels allocations spin */
 };
@@ -53,8 +54,8 @@ NORETURN static void fuse(const struct settings *settings, struct board *board)
 	const u32 bytes = settings->pressure * MIB;
 	u8 *block;
 
+	/* At its parent's priority: victims would let it touch its pages too slowly. */
 	sys_die_with_parent();
-	sys_schedule(0);
 	expendable("1000", "15");
 	block = sys_map(bytes, false);
 	for (u32 at = 0; block && at < bytes; at += PAGE)
@@ -71,13 +72,20 @@ static u32 waiting(const struct board *board)
 	return board_read(&board->gathered) - board_read(&board->attempts);
 }
 
-/* Waits for the fuse and every opener's child; then takes those that came. False: no fuse. */
-static bool gather(const struct settings *settings, const struct board *board, u32 fuses)
+/* Waits for the fuse, then for every opener's child; takes those that came. False: no fuse. */
+static bool gather(const struct settings *settings, const struct board *board, u32 fuses,
+		   int child)
 {
-	const u64 until = sys_now() + GATHER;
+	u64 until = sys_now() + FUSE;
+	int status;
 
-	while (sys_now() < until &&
-	       (board_read(&board->fuses) == fuses || waiting(board) < settings->openers))
+	while (sys_now() < until && board_read(&board->fuses) == fuses) {
+		if (sys_reap(child, &status, false) == child)
+			return false; /* killed before it was one */
+		sys_sleep(POLL);
+	}
+	until = sys_now() + GATHER;
+	while (sys_now() < until && waiting(board) < settings->openers)
 		sys_sleep(POLL);
 	return board_read(&board->fuses) != fuses;
 }
@@ -121,7 +129,7 @@ static void round(const struct settings *settings, struct board *board, u32 usua
 		return;
 	}
 	/* Without a fuse the kernel would kill the tasks that want memory. */
-	if (gather(settings, board, fuses))
+	if (gather(settings, board, fuses, child))
 		shortage(settings, board, child, usual);
 	sys_kill(child, 9);
 	sys_reap(child, &status, true);
