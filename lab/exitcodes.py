@@ -18,6 +18,7 @@ class Exit(IntEnum):
     CLAIM_FAILS = 7
     REPLAY_DIFFERS = 8
     PATCH_BREAKS = 9
+    BUSY = 10
     INTERRUPTED = 130
 
 
@@ -31,6 +32,7 @@ MEANINGS = {
     Exit.CLAIM_FAILS: "a claim does not hold",
     Exit.REPLAY_DIFFERS: "a replay differs from its capsule",
     Exit.PATCH_BREAKS: "a patch breaks what was clean or alive without it",
+    Exit.BUSY: "another night is under way on this machine",
     Exit.INTERRUPTED: "interrupted by Ctrl-C; --resume continues",
 }
 # `lab bisect-step` returns what git expects instead: 0 and 1 are the old and the new term.

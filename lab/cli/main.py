@@ -13,6 +13,7 @@ from lab.cli import bisect as cli_bisect
 from lab.cli import board as cli_board
 from lab.cli import host as cli_host
 from lab.cli import kernel as cli_kernel
+from lab.cli import nightly as cli_nightly
 from lab.cli import replay as cli_replay
 from lab.cli import run as cli_run
 from lab.cli import search as cli_search
@@ -73,6 +74,7 @@ for group in (
     cli_kernel,
     cli_host,
     cli_board,
+    cli_nightly,
 ):
     group.add(app)
 for command in (init, doctor, schema):

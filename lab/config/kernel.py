@@ -103,6 +103,15 @@ class KernelConfig(Model):
         return self.model_copy(update=change)
 
 
+def check_trees(kernels: Mapping[str, KernelConfig], names: Sequence[str], where: str) -> None:
+    """ValueError for a name that is not of a kernel with a tree."""
+    trees = [name for name, kernel in kernels.items() if kernel.tree is not None]
+    for name in names:
+        if name not in trees:
+            known = ", ".join(trees) or "none"
+            raise ValueError(f"{where}: {name!r} is not a kernel with a tree (there are {known})")
+
+
 def supply(kernels: Mapping[str, KernelConfig], words: Sequence[str]) -> dict[str, KernelConfig]:
     """The kernels with those of NAME=BZIMAGE words; UserError for an unknown name or file."""
     made = dict(kernels)

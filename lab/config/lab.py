@@ -15,9 +15,10 @@ from lab.config.claim import ClaimConfig
 from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
 from lab.config.hosts import RUNS, NamedHostConfig
-from lab.config.kernel import KernelConfig
+from lab.config.kernel import KernelConfig, check_trees
 from lab.config.kinds import GUEST_KINDS, Expectation, GuestKind, HostKind
 from lab.config.model import MAX_SHIFT, Args, Model, check_args
+from lab.config.nightly import NightlyConfig
 from lab.config.stress import Settings, StressConfig, check_settings
 from lab.config.xen import XenConfig
 
@@ -100,6 +101,7 @@ class LabConfig(Model):
         default_factory=dict,
         description="Sentences that the cells test; claims.txt has the outcome.",
     )
+    nightly: NightlyConfig = NightlyConfig()
     results: Path | None = Field(
         None,
         description="Where the runs' folders are made, relative to this file; null: results/ in "
@@ -123,6 +125,16 @@ class LabConfig(Model):
             if problem:
                 raise ValueError(f"hosts.{name}: {problem}")
         self.check_host_names(self.matrix.hosts or [], "matrix.hosts")
+        return self
+
+    @model_validator(mode="after")
+    def _check_jobs(self) -> LabConfig:
+        for name, job in self.nightly.jobs.items():
+            where = f"nightly.jobs.{name}"
+            if job.plan is not None:
+                continue  # its names are those of another file
+            self.check_host_names(job.hosts or [], f"{where}.hosts")
+            check_trees(self.kernels, job.git, f"{where}.git")
         return self
 
     def _find_problem(self, name: str, host: NamedHostConfig) -> str:

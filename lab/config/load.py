@@ -22,6 +22,7 @@ from lab.config.hosts import NamedHostConfig
 from lab.config.kernel import KernelConfig
 from lab.config.lab import GuestsConfig, LabConfig, MatrixConfig, VariationConfig
 from lab.config.model import Model, unknown
+from lab.config.nightly import JobConfig, NightlyConfig
 from lab.config.stress import StressConfig
 from lab.config.xen import XenConfig
 from lab.errors import UserError
@@ -68,12 +69,12 @@ def load(path: Path) -> LabConfig:
     return parse(text, path)
 
 
-def plan_file(name: str) -> Path:
+def plan_file(name: str, where: str = "--plan") -> Path:
     """One of the configurations that come with the lab: plans/NAME.yaml."""
     path = data("plans", f"{name}.yaml")
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
-        raise UserError(f"--plan {name}: there is no such plan; there are {there}")
+        raise UserError(f"{where} {name}: there is no such plan; there are {there}")
     return path
 
 
@@ -110,6 +111,7 @@ def _absolute(config: LabConfig, base: Path) -> LabConfig:
     boards = {name: one.absolute(base) for name, one in config.boards.items()}
     changed = {
         "kernels": kernels, "xen": hypervisor(config.xen), "xens": xens, "boards": boards,
+        "nightly": config.nightly.absolute(base),
     }  # fmt: skip
     return config.model_copy(update={**rebase(config, ("results",)), **changed})
 
@@ -156,6 +158,8 @@ def _keys_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
     }  # fmt: skip
     if location[:1] == ("boards",):
         return tuple(board.find_model(location[2:]).model_fields)
+    if location[:1] == ("nightly",):
+        return tuple((JobConfig if len(location) > 1 else NightlyConfig).model_fields)
     model = models[str(location[0])] if location else LabConfig
     return tuple(model.model_fields)
 

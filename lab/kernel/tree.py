@@ -18,7 +18,7 @@ from lab.system.cache import cache_dir, locked
 from lab.system.files import sha256_of
 from lab.system.git import find_commit, git
 from lab.system.project import data
-from lab.system.tree import is_bare
+from lab.system.tree import find_revision, is_bare
 
 # What every guest kind needs and what decides whether the bug can show; what a version does not
 # have is left out.
@@ -111,6 +111,17 @@ def find_source(tree: str, rev: str | None) -> Source:
     if not is_bare(path) and not (path / ".git").exists():
         raise UserError(f"{tree}: is not a git repository, so it has no revision {rev!r}")
     return RevisionSource.find(path, rev or "HEAD", tree)
+
+
+def find_tip(tree: str, rev: str | None) -> tuple[Path, str]:
+    """The repository with the tree's history, and its newest commit of a revision (HEAD).
+
+    A URL is fetched first. UserError when there is no such tree or revision.
+    """
+    path = _update_mirror(tree, None) if _URL.fullmatch(tree) else Path(tree)
+    if not path.is_dir():
+        raise UserError(f"{tree}: there is no such folder; a Linux tree or a git URL is wanted")
+    return path, find_revision(path, rev or "HEAD", tree)
 
 
 def _update_mirror(url: str, rev: str | None) -> Path:

@@ -53,6 +53,13 @@ def read_deb(deb: Path) -> Package:
     return Package(values["Package"], values["Version"], deb, sha256(deb))
 
 
+def update() -> None:
+    """Have apt fetch the machine's lists anew. It needs root; LabError where it fails."""
+    run(["apt-get", "-q", "update", "--error-on=any"], timeout=900)
+    find_candidate.cache_clear()
+    find_dependencies.cache_clear()
+
+
 @functools.cache
 def find_candidate(name: str) -> str:
     """The version apt would take; UserError when the archive does not have the package."""

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A night, from its controls to its sentence: the story.
+
+The controls show whether the lab can see. Bisects that an earlier night had no time for go on.
+The jobs run in their order, what an earlier night had no time for first. A clean cell that
+corrupts is booted again, kept as a capsule, and bisected with the time that is left. Everything
+is in night.json before the next step begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lab.config.nightly import HEALTH
+from lab.errors import LabError, UserError
+from lab.history.index import open_index
+from lab.nightly import bisect, tips
+from lab.nightly.compare import find_change
+from lab.nightly.desk import Desk, DiskFullError
+from lab.nightly.follow import follow
+from lab.nightly.health import hasten, judge_sight
+from lab.nightly.jobs import Job, find_controls, keep_seen
+from lab.nightly.night import JobRecord, Outcome, Sight
+from lab.nightly.order import fits, list_left
+from lab.nightly.runs import Ran, Wanted
+from lab.nightly.summary import find_exit_code, make_sentence, write_text
+from lab.system.clock import now
+
+
+class Course:
+    """One night at its desk. ``jobs``: those of the night, in any order."""
+
+    def __init__(self, desk: Desk, jobs: Sequence[Job]) -> None:
+        self._desk = desk
+        self._jobs = {job.name: job for job in jobs}
+
+    def run(self) -> None:
+        """To the end, from where night.json ends. DiskFullError, OSError and KeyboardInterrupt
+        leave a night that can be continued.
+        """
+        desk, night = self._desk, self._desk.night
+        for plan in dict.fromkeys(sight.plan for sight in night.sights):
+            self._look(plan)
+        for carried in night.carried:
+            bisect.go_on(desk, carried)
+        for record in night.jobs:
+            self._do(record)
+        for change in night.changes:
+            if change.follow and change.job in self._jobs:
+                bisect.bisect(desk, self._at_tips(change.job), change)
+        self._close()
+
+    # Health.
+
+    def _look(self, plan: str) -> None:
+        """Boot a plan's controls, and write down which of them corrupt."""
+        desk = self._desk
+        sights = [sight for sight in desk.night.sights if sight.plan == plan]
+        if all(sight.state != "not yet" for sight in sights):
+            return
+        jobs = [job for job in self._jobs.values() if job.plan == plan]
+        controls = {cell.id: cell for job in jobs for cell in find_controls(job)}
+        chosen = [replace(controls[s.control], added_as_control=False) for s in sights]
+        desk.say(f"can the lab see tonight? {', '.join(cell.id for cell in chosen)}")
+
+        def name(folder: str) -> None:
+            for sight in sights:
+                sight.run = folder
+            desk.save()
+
+        words = " ".join(cell.id for cell in chosen)
+        wanted = Wanted(
+            hasten(jobs[0].config), chosen, desk.text, desk.mark(HEALTH), f"lab run {words}"
+        )
+        try:
+            ran = desk.run(wanted, sights[0].run, name)
+        except DiskFullError:
+            raise
+        except (LabError, UserError) as error:
+            for sight in sights:
+                sight.state, sight.why = "blind", f"LAB_ERROR: {error}"
+        else:
+            found = {outcome.cell.id: outcome for outcome in ran.outcomes}
+            for sight in sights:
+                judge_sight(sight, found.get(sight.control))
+        self._say_sights(sights)
+        desk.save()
+
+    def _say_sights(self, sights: Sequence[Sight]) -> None:
+        for sight in sights:
+            if sight.state == "blind":
+                self._desk.say(f"BLIND: {sight.control} on {sight.host}: {sight.why}")
+
+    # Jobs.
+
+    def _do(self, record: JobRecord) -> None:
+        """One job, unless it is done or does not fit; then what follows from it."""
+        desk = self._desk
+        if record.state == "waiting" and not self._fits(record):
+            record.state = "moved"
+            usual = f"about {record.estimate:.0f} s" if record.estimate else "some time"
+            left = max(0.0, desk.remaining())
+            record.why = f"it takes {usual}, and {left:.0f} s of the night were left"
+            desk.say(f"{record.job}: moved to the front of the next night: {record.why}")
+            desk.save()
+        if record.state in ("waiting", "running"):
+            self._begin(record)
+        for change in desk.night.changes:
+            if change.follow and change.job == record.job:
+                follow(desk, self._at_tips(record.job), change)
+
+    def _fits(self, record: JobRecord) -> bool:
+        desk = self._desk
+        tried = [job for job in desk.night.jobs if job.state not in ("waiting", "moved", "blind")]
+        return fits(record.estimate, desk.remaining(), not tried)
+
+    def _begin(self, record: JobRecord) -> None:
+        desk, job = self._desk, self._jobs[record.job]
+        blind = desk.night.blind_controls(job.plan)
+        seen = keep_seen(job, list(blind))
+        if not seen:
+            record.state, record.why = "blind", "; ".join(blind.values())
+            desk.save()
+            return
+        left_out = len(job.cells) - len(seen)
+        if left_out and not record.notes:
+            record.notes.append(f"{left_out} cells left out: their control is blind tonight")
+        earlier = record.runs[-1] if record.state == "running" and record.runs else ""
+        record.state = "running"
+        desk.save()
+        desk.say(f"\njob {record.job}: {len(seen)} cells")
+        began = desk.clock()
+        try:
+            self._bring_up_to_date(record, job)
+            ran = self._run(record, replace(self._at_tips(job.name), cells=tuple(seen)), earlier)
+        except DiskFullError:
+            record.state = "waiting"
+            raise
+        except (LabError, UserError) as error:
+            record.state, record.why = "failed", str(error)
+            desk.say(f"{record.job}: not run: {error}")
+        else:
+            self._record(record, job, ran)
+        record.seconds = round((record.seconds or 0.0) + desk.clock() - began, 1)
+        desk.save()
+
+    def _bring_up_to_date(self, record: JobRecord, job: Job) -> None:
+        """Before the job's first boot tonight: the newest packages and commits."""
+        if job.asked.newest and not record.runs:
+            note = tips.refresh_packages()
+            record.notes += [note] if note else []
+        if job.asked.git and not record.commits:
+            record.commits = tips.find_commits(job.config, job.asked.git)
+        self._desk.save()
+
+    def _at_tips(self, name: str) -> Job:
+        """The job with tonight's commits."""
+        job, commits = self._jobs[name], self._desk.night.job(name).commits
+        return replace(job, config=tips.pin(job.config, commits))
+
+    def _run(self, record: JobRecord, job: Job, earlier: str) -> Ran:
+        desk = self._desk
+
+        def name(folder: str) -> None:
+            record.runs = [*record.runs, folder]
+            desk.save()
+
+        repeat = f"lab nightly --job {job.name}"
+        wanted = Wanted(job.config, job.cells, desk.text, desk.mark(job.name), repeat)
+        return desk.run(wanted, earlier, name)
+
+    def _record(self, record: JobRecord, job: Job, ran: Ran) -> None:
+        """What the run showed, and what of it is news."""
+        desk, run = self._desk, ran.folder.path.name
+        record.state = "cut" if ran.cut else "done"
+        if ran.claims:
+            record.notes.append("a claim does not hold")
+        with open_index(desk.results) as index:
+            results = {result.cell: result for result in index.results(run=run)}
+            history = {cell: index.results(cell=cell) for cell in results}
+        record.outcomes = []
+        for found in ran.outcomes:
+            cell, result = found.cell, results.get(found.cell.id)
+            record.outcomes.append(
+                Outcome(
+                    cell=cell.id,
+                    host=cell.host or job.config.own_host,
+                    verdict=found.verdict.value if found.verdict is not None else None,
+                    expect=cell.expect,
+                    as_expected=found.as_expected,
+                    reason=found.reason,
+                    windows=found.windows,
+                    hits=found.hits,
+                    boots=len(found.trials),
+                    seconds=round(found.seconds, 1),
+                    run=run,
+                    known=result.known if result is not None else None,
+                )
+            )
+            if result is not None:
+                change = find_change(result, history[cell.id], cell.is_control)
+                desk.night.changes += [change] if change is not None else []
+
+    # The end.
+
+    def _close(self) -> None:
+        desk, night = self._desk, self._desk.night
+        night.left = list_left(night)
+        night.sentence = make_sentence(night)
+        night.exit_code = find_exit_code(night)
+        night.ended, night.state = now(), "ended"
+        text = write_text(night)
+        desk.folder.write_summary(text)
+        desk.save()
+        desk.say(f"\n{text}")
+        desk.say(f"evidence  {desk.folder.path}")
