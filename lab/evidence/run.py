@@ -25,6 +25,9 @@ _CHANGING = {
 }  # fmt: skip
 
 
+PAGES = "page"  # the folder of a run's pages, made from the rest at any time: not evidence
+
+
 class RunFolder:
     """results/RUN: all trials of one command."""
 
@@ -120,10 +123,13 @@ class RunFolder:
 
     def hashes(self) -> dict[str, Any]:
         files = [p for p in sorted(self.path.rglob("*")) if p.is_file() and not p.is_symlink()]
+        pages = self.path / PAGES
         return {
             str(path.relative_to(self.path)): sha256(path)
             for path in files
-            if path.name not in _CHANGING and not path.name.startswith(".")
+            if path.name not in _CHANGING
+            and not path.name.startswith(".")
+            and not path.is_relative_to(pages)
         }
 
     def find_changes(self) -> list[str]:

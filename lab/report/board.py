@@ -51,11 +51,25 @@ class Row:
         return (self.ended or time.monotonic()) - self.began
 
 
+@dataclass(frozen=True)
+class Span:
+    """A state of something; seconds since the board was made. ``boot`` 0: of the whole."""
+
+    name: str
+    boot: int
+    state: str
+    begin: float
+    end: float
+
+
 class Board:
     """Rows by name, safe for threads; ``listener`` gets changes of state, not every count."""
 
     def __init__(self, listener: Listener | None = None) -> None:
         self._rows: dict[str, Row] = {}
+        self._made = time.monotonic()
+        self._spans: list[Span] = []
+        self._open: dict[tuple[str, int], tuple[str, float]] = {}  # state and since when
         self._lock = threading.Lock()
         self._listener = listener
 
@@ -63,6 +77,30 @@ class Board:
     def rows(self) -> list[Row]:
         with self._lock:
             return list(self._rows.values())
+
+    @property
+    def spans(self) -> list[Span]:
+        """Every state so far, those that have not ended up to now, in the order of their begin."""
+        with self._lock:
+            now = time.monotonic() - self._made
+            still = [Span(*key, state, since, now) for key, (state, since) in self._open.items()]
+            return sorted([*self._spans, *still], key=lambda span: span.begin)
+
+    def _change(self, name: str, boot: int, state: str | None) -> None:
+        """End the state that there is and begin another; None: nothing follows."""
+        now = time.monotonic() - self._made
+        before = self._open.pop((name, boot), None)
+        if before is not None:
+            self._spans.append(Span(name, boot, *before, now))
+        if state is not None:
+            self._open[name, boot] = (state, now)
+
+    def wait(self, name: str, what: str) -> None:
+        """It waits for something, and none of its boots runs: only the spans show that."""
+        with self._lock:
+            row = self._rows.get(name)
+            if row is None or not row.boots:
+                self._change(name, 0, f"waiting for {what}")
 
     def add(self, name: str, usual: float | None = None) -> None:
         with self._lock:
@@ -75,6 +113,7 @@ class Board:
             if row.state == state:
                 return
             row = self._rows[name] = self._move(row, state)
+            self._change(name, 0, state)
         self._report(row, state)
 
     def boot(self, name: str, boot: int, state: str) -> None:
@@ -85,6 +124,8 @@ class Board:
                 return
             boots = {**row.boots, boot: state}
             row = self._rows[name] = self._move(replace(row, boots=boots), join(boots))
+            self._change(name, 0, None)
+            self._change(name, boot, state)
         self._report(row, f"boot {boot}: {state}")
 
     def end_boot(self, name: str, boot: int) -> None:
@@ -93,6 +134,7 @@ class Board:
             boots = {number: state for number, state in row.boots.items() if number != boot}
             state = join(boots) if boots else row.state
             self._rows[name] = self._move(replace(row, boots=boots), state)
+            self._change(name, boot, None)
 
     def _move(self, row: Row, state: str) -> Row:
         now = time.monotonic()
@@ -119,6 +161,7 @@ class Board:
                 verdict=verdict, reason=reason, as_expected=as_expected,
             )  # fmt: skip
             self._rows[name] = row
+            self._change(name, 0, None)
         self._report(
             row,
             f"{verdict.value}: {reason}" if verdict is not None else reason or "done",

@@ -38,6 +38,7 @@ class CellRun:
         stop, rule = self.job.stop, self.rule
 
         def boot(asked: Asked) -> None:
+            self.job.board.wait(self.cell.id, "a free place")
             with self.slots.held(0 if rule.calibrates else 1, self.many):
                 # Boots beside this one may have settled the cell while it waited.
                 if not stop.is_set() and rule.wants_more(boots.verdicts):

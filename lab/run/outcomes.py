@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from lab.config.cells import Cell
+from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
 from lab.report.junit import junit
 from lab.report.markdown import write_summary
@@ -40,6 +42,7 @@ class Outcomes:
         self._provisional = provisional
         self._known: dict[str, CellVerdict] = {}
         self._settled = {cell.id: threading.Event() for cell in cells}
+        self._before = _read_spans(job.folder)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
 
@@ -103,3 +106,23 @@ class Outcomes:
             folder.write_text("summary.md", write_summary(title, self._facts, cells, self._repeat))
             body: dict[str, Any] = {"cells": [cell.as_json() for cell in cells]}
             folder.write("summary.json", body)
+            folder.write("schedule.json", {"spans": [*self._before, *self._list_spans()]})
+
+    def _list_spans(self) -> list[dict[str, Any]]:
+        """What ran when in this sitting, after what earlier ones of a resumed run have written."""
+        offset = max((span["end"] for span in self._before), default=0.0)
+        return [
+            {
+                **asdict(span),
+                "begin": round(span.begin + offset, 2),
+                "end": round(span.end + offset, 2),
+            }
+            for span in self._job.board.spans
+        ]
+
+
+def _read_spans(folder: RunFolder) -> list[dict[str, Any]]:
+    if not (folder.path / "schedule.json").is_file():
+        return []
+    spans: list[dict[str, Any]] = folder.read("schedule.json")["spans"]
+    return spans

@@ -144,6 +144,8 @@ class Schedule:
         """When the cell has enough boots; waits until its control, if it has one, is settled."""
         config = self._job.config
         control = control_of(cell, self._possible())
+        if control:
+            self._job.board.wait(cell.id, f"its control {control.id}")
         measured = calibration(self._outcomes.trials_of(control)) if control else None
         return Rule(
             cell, config.trials, config.stress, config.confidence, self._measures(cell), measured
