@@ -28,6 +28,10 @@ class Build(build_py):
 setup(
     packages=[*find_packages(include=["lab", "lab.*", "playbooks"]), *DATA],
     package_dir={package: folder for package, (folder, _) in DATA.items()},
-    package_data={"lab": ["py.typed"], "lab.page": ["templates/*"]} | {name: files for name, (_, files) in DATA.items()},
+    package_data={
+        "lab": ["py.typed"],
+        "lab.page": ["templates/*"],
+        **{name: files for name, (_, files) in DATA.items()},
+    },
     cmdclass={"build_py": Build},
 )
