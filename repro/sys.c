@@ -39,6 +39,7 @@ enum {
 	MAP_PRIVATE_ANONYMOUS = 0x22,
 	MCL_CURRENT = 1,
 	SYSLOG_READ_ALL = 3,
+	SYSLOG_CONSOLE_OFF = 6,
 	FUTEX_WAKE = 1,
 	TCSBRK = 0x5409,
 	CONSOLE_NODE_MODE = 0020600,
@@ -214,6 +215,11 @@ int sys_kernel_log(char *into, u32 size)
 	return (int)got;
 }
 
+void sys_quiet_kernel(void)
+{
+	call(NR_SYSLOG, SYSLOG_CONSOLE_OFF, 0, 0, 0, 0);
+}
+
 void sys_uname(struct sys_name *name)
 {
 	char raw[6][65]; /* sysname, nodename, release, version, machine, domainname */
@@ -245,13 +251,23 @@ void sys_drain_console(void)
 	call(NR_IOCTL, 1, TCSBRK, 1, 0, 0);
 }
 
-void sys_power_off(void)
+static void end_system(int how)
 {
 	const long magic1 = (long)(int)0xfee1dead;
 	const long magic2 = 672274793;
 
-	call(NR_REBOOT, magic1, magic2, 0x4321fedc, 0, 0); /* power off */
-	call(NR_REBOOT, magic1, magic2, (long)(int)0xcdef0123, 0, 0); /* or at least halt */
+	call(NR_REBOOT, magic1, magic2, how, 0, 0);
+}
+
+void sys_reboot(void)
+{
+	end_system(0x01234567);
+}
+
+void sys_power_off(void)
+{
+	end_system(0x4321fedc);
+	end_system((int)0xcdef0123); /* or at least halt */
 	for (;;)
 		sys_sleep(1000000);
 }

@@ -50,6 +50,8 @@ bool sys_write_file(const char *path, const char *text);
 int sys_mount(const char *type, const char *where);
 /* The kernel's log, oldest first, ended with a zero; bytes or -errno (not allowed). */
 int sys_kernel_log(char *into, u32 size);
+/* The kernel says nothing more on its console, unless it dies. */
+void sys_quiet_kernel(void);
 
 struct sys_name {
 	char release[65];
@@ -60,6 +62,7 @@ void sys_uname(struct sys_name *name);
 /* fds 0 to 2 are a console afterwards where that is possible at all (PID 1). */
 void sys_open_console(void);
 void sys_drain_console(void);
+void sys_reboot(void);
 NORETURN void sys_power_off(void);
 
 #endif

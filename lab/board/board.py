@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lab.board.console import Console
 from lab.board.lock import Holder, hold
 from lab.board.power import Power
 from lab.config.board import BoardConfig
+from lab.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,14 @@ class Board:
     power: Power
     console: Console
     left: Holder | None = None
+
+
+def find_board(boards: Mapping[str, BoardConfig], name: str) -> BoardConfig:
+    """The board of that name; UserError when there is none."""
+    if name not in boards:
+        there = ", ".join(boards) or "none"
+        raise UserError(f"there is no board {name!r} under 'boards:' of lab.yaml ({there})")
+    return boards[name]
 
 
 @contextlib.contextmanager

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lab.board.board import open_board
+from lab.board.board import find_board, open_board
 from lab.board.console import Console
 from lab.board.extra import require
+from lab.board.health import find_fault, read_health
 from lab.board.lock import find_holder, hold
 from lab.board.power import Power
 from lab.board.source import describe
 from lab.config.board import BoardConfig
 from lab.config.lab import LabConfig
 from lab.console.live import LiveText
-from lab.errors import UserError
 from lab.exitcodes import Exit
 from lab.system.scratch import open_scratch
 
@@ -25,18 +25,22 @@ Say = Callable[[str], None]
 
 
 def list_boards(config: LabConfig, say: Say) -> int:
-    """`lab board list`: what lab.yaml says of them and who has them; asks none of them."""
+    """`lab board list`: what lab.yaml says of them, their checks, who has them; asks none."""
     require()
     if not config.boards:
         say("lab.yaml has no boards (docs/boards.md says how to describe one)")
     for line in _table(config.boards):
         say(line)
+    for name, board in config.boards.items():
+        fault = find_fault(name, board)
+        if fault:
+            say(fault)
     return Exit.OK
 
 
 def status(config: LabConfig, name: str, say: Say) -> int:
     """`lab board status`: whether it is on, by its power control, and who has it."""
-    board = _find(config, name)
+    board = find_board(config.boards, name)
     require()
     state = "on" if Power(name, board.power).is_on() else "off"
     say(f"{name} is {state}; {_say_holder(board)}")
@@ -45,7 +49,7 @@ def status(config: LabConfig, name: str, say: Say) -> int:
 
 def switch_on(config: LabConfig, name: str, say: Say) -> int:
     """`lab board on`: it stays on afterwards, and is nobody's."""
-    with open_board(name, _find(config, name), leave_on=True) as board:
+    with open_board(name, find_board(config.boards, name), leave_on=True) as board:
         board.power.on()
     say(f"{name} is on, and stays on until somebody switches it off")
     return Exit.OK
@@ -53,7 +57,7 @@ def switch_on(config: LabConfig, name: str, say: Say) -> int:
 
 def switch_off(config: LabConfig, name: str, say: Say) -> int:
     """`lab board off`: also what a killed lab left on."""
-    with open_board(name, _find(config, name)) as board:
+    with open_board(name, find_board(config.boards, name)) as board:
         if board.left is not None:
             say(f"{name} had been left by a lab that is dead: {board.left}")
         board.power.off()
@@ -63,7 +67,7 @@ def switch_off(config: LabConfig, name: str, say: Say) -> int:
 
 def show_console(config: LabConfig, name: str, write: Say) -> int:
     """`lab board console`: what its serial port says, made harmless, until Ctrl-C."""
-    board = _find(config, name)
+    board = find_board(config.boards, name)
     with hold(name, board), open_scratch("console") as folder:
         try:
             _show(Console(name, board), folder / "console.log", write)
@@ -85,26 +89,26 @@ def _show(console: Console, path: Path, write: Say) -> None:
             time.sleep(_LOOK_SECONDS)
 
 
-def _find(config: LabConfig, name: str) -> BoardConfig:
-    if name not in config.boards:
-        there = ", ".join(config.boards) or "none"
-        raise UserError(f"there is no board {name!r} under 'boards:' of lab.yaml ({there})")
-    return config.boards[name]
-
-
 def _table(boards: Mapping[str, BoardConfig]) -> list[str]:
-    rows = [("board", "power", "console", "boot", "tags", "held")]
+    rows = [("board", "power", "console", "boot", "tags", "check", "held")]
     for name, board in boards.items():
         boot = board.boot.kind if board.boot else "-"
         tags = ",".join(board.tags) or "-"
         held = _say_holder(board)
-        rows.append((name, board.power.kind, describe(board), boot, tags, held))
+        rows.append((name, board.power.kind, describe(board), boot, tags, _say_check(board), held))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
         if len(rows) > 1
     ]
+
+
+def _say_check(board: BoardConfig) -> str:
+    health = read_health(board)
+    if health is None:
+        return "never"
+    return f"{'passed' if health.passed else 'FAILED'} {health.checked[:10]}"
 
 
 def _say_holder(board: BoardConfig) -> str:

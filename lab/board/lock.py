@@ -70,6 +70,10 @@ def _start_of(pid: int) -> int:
     return int(text.rpartition(")")[2].split()[19])
 
 
+class HeldError(LabError):
+    """Another process has the board, and lives."""
+
+
 class Lock:
     """A board that this process has. ``left``: the dead holder that it was found with."""
 
@@ -124,7 +128,7 @@ def hold(name: str, config: BoardConfig) -> Iterator[Lock]:
     try:
         if not _take(handle):
             who = _read(handle)
-            raise LabError(f"{name} is held by another lab: {who or 'it does not say who'}")
+            raise HeldError(f"{name} is held by another lab: {who or 'it does not say who'}")
         lock = Lock(handle, _find_left(handle))
         try:
             yield lock

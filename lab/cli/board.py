@@ -19,13 +19,13 @@ def add(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     group.command("list")(list_boards)
-    for command in (status, on, off, console):
+    for command in (status, on, off, console, check):
         group.command()(command)
     app.add_typer(group, name="board")
 
 
 def list_boards(config: ConfigOption = DEFAULT) -> None:
-    """Say which boards there are and who has them; asks none of them."""
+    """Say which boards there are, their last check, and who has them; asks none of them."""
     from lab.board import command
     from lab.config.load import load
 
@@ -65,3 +65,17 @@ def console(name: NameArgument, config: ConfigOption = DEFAULT) -> None:
         typer.echo(text, nl=False)
 
     raise typer.Exit(command.show_console(load(config), name, write))
+
+
+def check(
+    name: NameArgument,
+    config: ConfigOption = DEFAULT,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without the control kernel's boots, native and dom0.")
+    ] = False,
+) -> None:
+    """Prove each part of a board; one that fails is not used by runs until it passes."""
+    from lab.config.load import load
+    from lab.health import command
+
+    raise typer.Exit(command.check(load(config), name, quick, typer.echo))

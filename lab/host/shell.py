@@ -29,6 +29,10 @@ _STALLED = 60.0  # seconds in which nothing of a copy moves
 _TROUBLE = (OSError, EOFError, paramiko.SSHException)
 
 
+class WrongKeyError(LabError):
+    """The host is not the one whose key is pinned: waiting does not help."""
+
+
 class Shell:
     """Created without touching the network; opened by the first command; closed by ``close``."""
 
@@ -43,7 +47,8 @@ class Shell:
             try:
                 made.open()
             except paramiko.BadHostKeyException as error:
-                raise LabError(
+                made.close()
+                raise WrongKeyError(
                     f"{self._where()} showed another host key than the pinned one"
                 ) from error
             except _TROUBLE as error:

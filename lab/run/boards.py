@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from lab.board.board import open_board
+from lab.board.health import find_fault
 from lab.board.netboot import NetBootServers
 from lab.config.board import BoardConfig
 from lab.config.cells import Cell
@@ -40,10 +41,14 @@ class Boards:
         self._servers.__exit__()
 
     def run(self, name: str, cells: Sequence[Cell]) -> None:
-        """A board's cells, one boot at a time."""
+        """A board's cells, one boot at a time; none on a board that failed its check."""
         config = self._job.config.boards[name]
         assert config.boot is not None
         assert config.boot.kind == "network"  # as is checked when the file is read
+        fault = find_fault(name, config)
+        if fault:
+            self._outcomes.fail(cells, fault)
+            return
         try:
             server = self._servers.get(config.boot.listen, config.boot.port)
             with open_board(name, config) as machine:

@@ -113,7 +113,7 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
         refuse_mixed_widths(config, found)
         program = stress.program(config.stress.arch)
         return Supplies(
-            binary, accel, program, _ramdisk(program), found,
+            binary, accel, program, make_ramdisk(program), found,
             _xen(config, cells, report),
             image.result() if image else None,
             impossible,
@@ -138,7 +138,7 @@ def gather_host(config: LabConfig, report: Report) -> Supplies:
     program = stress.program(config.stress.arch)
     image = _image(config, report)
     hypervisor = None if config.xen.packaged else _resolve("Xen", config.xen, report)
-    return Supplies(binary, accel, program, _ramdisk(program), {}, hypervisor, image)
+    return Supplies(binary, accel, program, make_ramdisk(program), {}, hypervisor, image)
 
 
 def _xen(config: LabConfig, cells: list[Cell], report: Report) -> Xen | None:
@@ -175,7 +175,8 @@ def _image(config: LabConfig, report: Report) -> Dom0Image:
     return made
 
 
-def _ramdisk(program: Path) -> Path:
+def make_ramdisk(program: Path) -> Path:
+    """The ramdisk whose /init is ``program``, in the cache."""
     content = ramdisk(program.read_bytes())
     path = cache_dir() / "ramdisk" / f"{sha256_of(content)[:16]}.cpio"
     if not path.exists():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The stress program's binaries, made by its own Makefile."""
+"""The stress program's binaries and the counter, made by its own Makefile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ def program(arch: int) -> Path:
     """The freestanding binary: a checkout's own in repro/build, made up to date (milliseconds
     when it is); an installed lab's in the cache.
     """
-    name = f"build/mmxstress{arch}"
+    return _find(f"build/mmxstress{arch}")
+
+
+def counter() -> Path:
+    """The program that shows whether a board's console loses bytes (repro/counter.c)."""
+    return _find("build/counter")
+
+
+def _find(name: str) -> Path:
     if INSTALLED:
         return build_cached(SOURCE) / name
     _make(SOURCE, name)
@@ -27,7 +35,7 @@ def program(arch: int) -> Path:
 
 
 def build_cached(source: Path) -> Path:
-    """A copy of ``source`` with both binaries in it, built once for each content.
+    """A copy of ``source`` with its binaries in it, built once for each content.
 
     ``source`` may be read-only, and may be gone when a debugger looks for it, so the binaries
     name the copy.

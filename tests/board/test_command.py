@@ -12,10 +12,12 @@ import yaml
 from typer.testing import CliRunner
 
 from lab.board import lock
+from lab.board.health import Part, write_health
 from lab.board.lock import hold
 from lab.cli.main import app
 from lab.config.load import load
 from lab.errors import LabError, UserError
+from lab.system.clock import now
 
 BOARD = {
     "power": {"kind": "ipmi", "address": "bmc1", "user": "u", "password_env": "PW"},
@@ -43,10 +45,23 @@ def run(*words: object) -> str:
 
 def test_boards_are_listed_with_who_has_them(config: Path) -> None:
     heading, row = run("list", "-c", config).splitlines()
-    assert heading.split() == ["board", "power", "console", "boot", "tags", "held"]
-    assert "rack1  ipmi   tcp ts1 port 7001  -     amd,svm  nobody has it" in row
+    assert heading.split() == ["board", "power", "console", "boot", "tags", "check", "held"]
+    assert "rack1  ipmi   tcp ts1 port 7001  -     amd,svm  never  nobody has it" in row
     with hold("rack1", load(config).boards["rack1"]):
         assert f"held by pid {os.getpid()} of " in run("list", "-c", config)
+
+
+def test_a_board_that_failed_its_check_is_listed_with_the_reason(config: Path) -> None:
+    board = load(config).boards["rack1"]
+    write_health(board, [Part("console", "failed", "of 64 bytes 1 lost", 1.0)])
+    _, row, said = run("list", "-c", config).splitlines()
+    assert f"  FAILED {now()[:10]}  nobody has it" in row
+    assert said.startswith("the board rack1 is out of the pool since ")
+    assert "(console: of 64 bytes 1 lost); `lab board check rack1` lets it in again" in said
+    write_health(board, [Part("console", "ok", "none lost", 1.0)])
+    assert run("list", "-c", config).splitlines()[1:] == [
+        f"rack1  ipmi   tcp ts1 port 7001  -     amd,svm  passed {now()[:10]}  nobody has it"
+    ]
 
 
 def test_no_boards_is_said(tmp_path: Path) -> None:
@@ -55,13 +70,15 @@ def test_no_boards_is_said(tmp_path: Path) -> None:
     assert "has no boards (docs/boards.md" in run("list", "-c", path)
 
 
-@pytest.mark.parametrize("action", ["status", "on", "off", "console"])
+@pytest.mark.parametrize("action", ["status", "on", "off", "console", "check"])
 def test_an_unknown_board_is_bad_input(config: Path, action: str) -> None:
     with pytest.raises(UserError, match=r"there is no board 'rack2' .* \(rack1\)"):
         run(action, "rack2", "-c", config)
 
 
-@pytest.mark.parametrize("words", [["list"], *([a, "rack1"] for a in ("status", "on", "console"))])
+@pytest.mark.parametrize(
+    "words", [["list"], *([a, "rack1"] for a in ("status", "on", "console", "check"))]
+)
 def test_without_the_extra_every_command_says_what_to_install(
     config: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:

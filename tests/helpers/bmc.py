@@ -2,7 +2,8 @@
 """A BMC around one QEMU: `python -m tests.helpers.bmc FOLDER PORT USER QEMU-WORD...`.
 
 A real IPMI 2.0 server, pyghmi's, on the loopback address. The password is in FOLDER/password. While
-FOLDER/stuck exists it lies: it says "on" and does nothing.
+FOLDER/stuck exists it lies: it says "on" and does nothing. While FOLDER/dead exists it says what it
+was told, and the machine is off.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class BoardBmc(Bmc):  # type: ignore[misc] # pyghmi has no types
         self._argv = argv
         self._process: subprocess.Popen[bytes] | None = None
         self._boot = "default"
+        self._told = False
+
+    @property
+    def _dead(self) -> bool:
+        return (self._folder / "dead").exists()
 
     @property
     def _stuck(self) -> bool:
@@ -49,14 +55,18 @@ class BoardBmc(Bmc):  # type: ignore[misc] # pyghmi has no types
 
     def get_power_state(self) -> str:
         lives = self._process is not None and self._process.poll() is None
+        if self._dead:
+            return "on" if self._told else "off"
         return "on" if lives or self._stuck else "off"
 
     def power_on(self) -> None:
-        if self.get_power_state() == "off":
+        self._told = True
+        if not self._dead and self.get_power_state() == "off":
             with (self._folder / "qemu.log").open("ab") as log:
                 self._process = subprocess.Popen(tie(self._argv), stdout=log, stderr=log)
 
     def power_off(self) -> None:
+        self._told = False
         if self._process is not None and not self._stuck:
             self._process.kill()
             self._process.wait()

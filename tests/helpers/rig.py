@@ -10,6 +10,7 @@ The serial line outlives the machine and its power cycles, as a cable does. File
     direct.log    what QEMU itself wrote to the serial port, all boots together
     qemu.log      QEMU's own messages
     stuck         while it exists, the BMC says "on" and does nothing: a lying BMC
+    dead          while it exists, the BMC says what it was told, and the machine is off
 
 Every process dies with the one that made the rig. The BMC is tests/helpers/bmc.py.
 """
@@ -17,6 +18,7 @@ Every process dies with the one that made the rig. The BMC is tests/helpers/bmc.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.board.health import find_folder
 from lab.board.lock import lock_path
 from lab.config.board import BoardConfig
 from lab.host.shell import free_port
@@ -133,6 +136,9 @@ class Rig:
         for name in reversed(list(self._processes)):
             self.kill(name)
         lock_path(self.config).unlink(missing_ok=True)
+        said = find_folder(self.config)
+        shutil.rmtree(said)
+        said.with_suffix(".json").unlink(missing_ok=True)
 
     def _start(self, name: str, words: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:

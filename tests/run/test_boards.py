@@ -13,14 +13,16 @@ from typing import Any
 
 import pytest
 
+from lab.board.health import Part, write_health
 from lab.config.cells import Cell
+from lab.config.load import parse
 from lab.errors import LabError
 from lab.host.shell import free_port
 from lab.run.schedule import by_board
 from lab.verdict.severity import Verdict
 from tests.helpers.runs import FakePlace, run_with, truth, verdicts
 
-BOARD = """{power: {kind: command, 'on': [a], 'off': [b], status: [c]},
+BOARD = """{power: {kind: command, 'on': [a], 'off': [b, '%d'], status: [c]},
   console: {kind: tcp, address: x, port: 1}, mac: '52:54:00:12:34:5%d',
   boot: {kind: network, address: 10.0.0.1, port: %d}}"""
 
@@ -29,8 +31,8 @@ def text() -> str:
     port = free_port()
     return f"""
 boards:
-  b1: {BOARD % (1, port)}
-  b2: {BOARD % (2, port)}
+  b1: {BOARD % (1, 1, port)}
+  b2: {BOARD % (2, 2, port)}
 hosts: {{rack1: {{board: b1}}, rack2: {{board: b2}}}}
 kernels: {{old: {{image: old.bzImage}}}}
 matrix: {{guests: [native, dom0], hosts: [nested, rack1, rack2]}}
@@ -120,6 +122,32 @@ def test_a_board_that_cannot_be_had_leaves_the_others_alone(
     assert by_id["native-old@rack1"].reason.startswith("b1 is held by another lab")
     assert by_id["native-old@rack2"].verdict is Verdict.CLEAN
     assert run.exit_code() == 4
+
+
+def test_a_board_that_failed_its_check_is_not_booted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = text()
+    board = parse(made % 1, tmp_path / "lab.yaml").boards["b1"]
+    write_health(board, [Part("power", "failed", "b1: the BMC does not answer")])
+    place = FakePlace(truth)
+    boards = Boards(monkeypatch, place)
+    run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(truth), text=made)
+    by_id = {outcome.cell.id: outcome for outcome in outcomes}
+    for kind in ("native", "dom0"):
+        assert by_id[f"{kind}-old@rack1"].verdict is Verdict.LAB_ERROR
+        assert by_id[f"{kind}-old@rack1"].reason.startswith("the board b1 is out of the pool since")
+        assert "(power: b1: the BMC does not answer); `lab board check b1`" in (
+            by_id[f"{kind}-old@rack1"].reason
+        )
+    assert boards.opened == ["b2"]
+    assert by_id["native-old@rack2"].verdict is Verdict.CLEAN
+    assert run.exit_code() == 4
+
+    write_health(board, [Part("power", "ok", "off and on")])
+    (tmp_path / "again").mkdir()
+    run_with(tmp_path / "again", monkeypatch, FakePlace(truth), text=made)
+    assert sorted(boards.opened) == ["b1", "b2", "b2"]
 
 
 def test_cells_by_board_keep_their_order() -> None:
