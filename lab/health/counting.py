@@ -15,7 +15,7 @@ from lab.board.console import Following
 from lab.board.netboot import LOG, NetBootServer, Offer
 from lab.config.cells import Cell
 from lab.console.counted import LINE, compare, find_text, make_text
-from lab.console.records import parse
+from lab.console.records import MARK, parse
 from lab.console.text import tail
 from lab.errors import LabError
 from lab.system.deadline import Deadline
@@ -99,10 +99,9 @@ class Counting:
             raise LabError(
                 f"it did not ask the lab again within {deadline.seconds:.0f} s after its reboot"
             )
-        size = self.following.size
         self._await(lambda: False, Deadline(_GRACE_SECONDS), lambda: False)
-        said = tail(self.console.read_bytes()[size:], 1)
-        more = f"; its console went on with: {said}" if said else ""
+        said = tail(self.console.read_bytes().rpartition(MARK)[2].partition(b"\n")[2], 1)
+        more = f"; its console then said: {said}" if said else ""
         return f"the script was given once; asking again after its reboot it was given exit{more}"
 
     def _is_counted(self) -> bool:

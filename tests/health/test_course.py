@@ -196,7 +196,7 @@ def test_a_board_that_is_as_it_should_be(bed: Bed) -> None:
         "2,560 bytes, none lost, damaged or doubled, 1,707 bytes/s (115200 baud)"
     )
     assert bed.said("boot once").endswith(
-        "asking again after its reboot it was given exit; its console went on with: login: "
+        "asking again after its reboot it was given exit; its console then said: login: "
     )
     assert good.left
     assert machine.did == ["off", "on", "off"] * 2
