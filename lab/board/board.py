@@ -26,7 +26,7 @@ class Board:
 
 
 def find_board(boards: Mapping[str, BoardConfig], name: str) -> BoardConfig:
-    """The board of that name; UserError when there is none."""
+    """The board of that name; UserError for another name."""
     if name not in boards:
         there = ", ".join(boards) or "none"
         raise UserError(f"there is no board {name!r} under 'boards:' of lab.yaml ({there})")

@@ -40,8 +40,8 @@ Say = Callable[[str], None]
 def check(config: LabConfig, name: str, quick: bool, say: Say) -> int:
     """`lab board check`: every part of it that is configured, and the outcome kept.
 
-    A board that another lab has, bad input, and what cannot be gathered are no fault of the
-    board's: they raise, and what is known of it stays.
+    A board that another lab has, bad input, and what cannot be gathered are not the board's
+    fault: they raise, and what is known of it stays.
     """
     board = find_board(config.boards, name)
     require()

@@ -62,7 +62,7 @@ def test_it_is_in_again_when_it_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 2}', '{"format": 1, "parts": [1]}'])
-def test_a_file_that_says_nothing_is_no_check(text: str) -> None:
+def test_a_file_that_says_nothing_counts_for_nothing(text: str) -> None:
     folder = find_folder(BOARD)
     folder.with_suffix(".json").write_text(text)
     assert read_health(BOARD) is None

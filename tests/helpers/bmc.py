@@ -2,8 +2,8 @@
 """A BMC around one QEMU: `python -m tests.helpers.bmc FOLDER PORT USER QEMU-WORD...`.
 
 A real IPMI 2.0 server, pyghmi's, on the loopback address. The password is in FOLDER/password. While
-FOLDER/stuck exists it lies: it says "on" and does nothing. While FOLDER/dead exists it says what it
-was told, and the machine is off.
+FOLDER/stuck exists it lies: it says "on" and does nothing. While FOLDER/dead exists it agrees to
+everything, and the machine is off.
 """
 
 from __future__ import annotations

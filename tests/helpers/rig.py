@@ -10,7 +10,7 @@ The serial line outlives the machine and its power cycles, as a cable does. File
     direct.log    what QEMU itself wrote to the serial port, all boots together
     qemu.log      QEMU's own messages
     stuck         while it exists, the BMC says "on" and does nothing: a lying BMC
-    dead          while it exists, the BMC says what it was told, and the machine is off
+    dead          while it exists, the BMC agrees to everything, and the machine is off
 
 Every process dies with the one that made the rig. The BMC is tests/helpers/bmc.py.
 """
