@@ -77,7 +77,8 @@ class Index:
 def open_index(results: Path, anew: bool = False) -> Index:
     """The history of a results folder, with all that is in it by now.
 
-    It may be empty, and the folder does not have to exist. ``anew``: whatever the index held is read again.
+    It may be empty, and the folder does not have to exist. ``anew``: what the index held is read
+    again.
     UserError where ``history.sqlite`` is a database of something else.
     """
     results = results.absolute()
