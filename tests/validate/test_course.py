@@ -42,7 +42,8 @@ OLD, NEW = KernelConfig(image=Path("/old")), KernelConfig(image=Path("/new"))
 
 
 def found(guest: str, kernel: str, verdict: Verdict | None, *trials: Verdict) -> CellVerdict:
-    cell = Cell(f"{guest}-{kernel}", guest, kernel)  # type: ignore[arg-type]
+    expect = "corrupts" if guest in ("pv", "dom0") and kernel == "unpatched" else None
+    cell = Cell(f"{guest}-{kernel}", guest, kernel, expect=expect)  # type: ignore[arg-type]
     boots = tuple(TrialVerdict(one, "so it was", windows=100) for one in trials)
     return CellVerdict(cell, verdict, "so it was", boots, miss=1e-7 if verdict is CLEAN else None)
 
@@ -126,6 +127,10 @@ def test_each_round_is_one_boot_more() -> None:
         # Vacuous for another reason than exposure: more boots do not help.
         ([found("pv", "unpatched", CORRUPTS, CORRUPTS), found("pv", "patched", VACUOUS, VACUOUS)],
          3, True),
+        # Nothing to fix: the kernel without the patch carries one, or its boots are too few.
+        ([found("pv", "unpatched", VACUOUS, VACUOUS), found("pv", "patched", VACUOUS)], 2, False),
+        ([found("pv", "unpatched", VACUOUS, VACUOUS), found("pv", "patched", VACUOUS)], 3, True),
+        ([*both("pv", VACUOUS, VACUOUS)], 3, False),
     ],
 )  # fmt: skip
 def test_it_ends_when_another_round_would_show_nothing(
