@@ -15,7 +15,7 @@ from lab.kernel.control import build_control
 from tests.helpers.lab import lab, run_folder
 
 pytestmark = pytest.mark.boots
-# One kernel in a thousand half as bad as the control may pass: enough to tell outcomes apart.
+# One kernel in a thousand half as bad may pass: enough to distinguish the outcomes.
 _CONFIG = "kernels: {any: {control: bad}}\nconfidence: {level: 1.0e-3, safety: 2}\n"
 
 
