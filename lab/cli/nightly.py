@@ -18,6 +18,8 @@ def add(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Do one night and end: the jobs under nightly of lab.yaml.")
     group.callback(invoke_without_command=True)(nightly)
+    for command in (status, install, uninstall):
+        group.command()(command)
     app.add_typer(group, name="nightly")
 
 
@@ -46,3 +48,44 @@ def nightly(
         return
     place = place_results(results, loaded.results)
     raise typer.Exit(command.run(loaded, config, place, job or [], repeat()))
+
+
+def status(config: ConfigOption = DEFAULT, results: ResultsOption = None) -> None:
+    """Print the last night on one screen, or how far tonight is; exits as the night did."""
+    from lab.config.load import load
+    from lab.evidence.results import find_results
+    from lab.nightly import command
+
+    raise typer.Exit(command.show(find_results(results, load(config).results)))
+
+
+UserOption = Annotated[
+    bool, typer.Option("--user", help="For you alone, by your own systemd; needs no root.")
+]
+
+
+def install(
+    at: Annotated[
+        str, typer.Option("--at", help="When to begin, as systemd.time(7) has it.")
+    ] = "*-*-* 02:00",
+    user: UserOption = False,
+    config: ConfigOption = DEFAULT,
+    results: ResultsOption = None,
+) -> None:
+    """Write a systemd timer that calls `lab nightly`, and start it."""
+    from lab.config.load import load
+    from lab.evidence.results import place_results
+    from lab.nightly import install as module
+    from lab.nightly.jobs import resolve_jobs
+
+    loaded = load(config)
+    resolve_jobs(loaded, config)  # a timer for nothing is a mistake that nobody would see
+    place = place_results(results, loaded.results)
+    module.install(module.make_installation(config, place, at, user), typer.echo)
+
+
+def uninstall(user: UserOption = False) -> None:
+    """Stop the timer and remove it; results stay."""
+    from lab.nightly import install as module
+
+    module.uninstall(user, typer.echo)

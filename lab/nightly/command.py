@@ -19,11 +19,13 @@ from lab.nightly.jobs import resolve_jobs
 from lab.nightly.lock import BusyError, hold_machine
 from lab.nightly.night import JobRecord, Night
 from lab.nightly.order import estimate, find_left, fits, list_left, sort_jobs
+from lab.nightly.summary import write_text
 from lab.report.terminal import Terminal
 from lab.system.clock import now
 from lab.system.files import shorten
 
 SAME_NIGHT = 20 * 3600.0  # an unfinished night that began longer ago is given up
+_LOOKED_AT = 10  # of so many nights, the newest, one may be unfinished
 Clock = Callable[[], float]
 
 
@@ -82,7 +84,7 @@ def _run(
 
 def _find_unfinished(results: Path, only: Sequence[str], at: float) -> NightFolder | None:
     """A night of today that was cut off; older ones are given up."""
-    for folder in reversed(list_nights(results)):
+    for folder in reversed(list_nights(results)[-_LOOKED_AT:]):
         try:
             night = folder.read()
         except UserError:
@@ -149,3 +151,15 @@ def describe(config: LabConfig, path: Path, results: Path, only: Sequence[str]) 
 
 def _say_seconds(seconds: float | None) -> str:
     return f"about {seconds:.0f}" if seconds is not None else "not known"
+
+
+def show(results: Path) -> int:
+    """`lab nightly status`: the newest night on one screen; its exit code."""
+    terminal = Terminal()
+    nights = read_nights(results)
+    if not nights:
+        terminal.say(f"there are no nights in {shorten(results)}")
+        return Exit.OK
+    night = nights[-1]
+    terminal.say(write_text(night).rstrip())
+    return Exit.OK if night.exit_code is None else night.exit_code

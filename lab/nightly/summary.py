@@ -78,7 +78,7 @@ def find_exit_code(night: Night) -> int:
 
 def write_text(night: Night) -> str:
     """One screen, for a mail."""
-    lines = [f"Night {night.night}: {night.sentence}", ""]
+    lines = [f"Night {night.night}: {night.sentence or _say_unfinished(night)}", ""]
     if night.changes and not night.blind:
         lines += ["What changed", *(line for c in night.changes[:_MOST] for line in _say(c)), ""]
     if night.carried:
@@ -96,6 +96,11 @@ def write_text(night: Night) -> str:
     if night.notes:
         lines += ["", *night.notes]
     return "\n".join(lines) + "\n"
+
+
+def _say_unfinished(night: Night) -> str:
+    running = next((job.job for job in night.jobs if job.state == "running"), "its controls")
+    return f"under way or cut off, at {running}"
 
 
 def _say(change: Change) -> Iterator[str]:
