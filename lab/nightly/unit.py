@@ -46,7 +46,7 @@ class Installation:
         """The files by name."""
         return {
             f"{NAME}.service": self._service(),
-            f"{FAILED}.service": self._failed(),
+            f"{FAILED}.service": self._failure(),
             f"{NAME}.timer": self._timer(),
         }
 
@@ -76,7 +76,7 @@ class Installation:
             ]
         )
 
-    def _failed(self) -> str:
+    def _failure(self) -> str:
         return "\n".join(
             [
                 "[Unit]",
