@@ -40,7 +40,7 @@ HostOption = Annotated[
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, plan, show, list_, verify, figures, prepare):
+    for command in (run, plan, show, list_, page, verify, figures, prepare):
         app.command(command.__name__.rstrip("_"))(command)
 
 
@@ -153,6 +153,22 @@ def list_(config: ConfigOption = DEFAULT, results: ResultsOption = None) -> None
     # Runs can be looked at where there is no configuration.
     configured = _load(config)[1].results if config != DEFAULT or config.exists() else None
     list_runs(find_results(results, configured))
+
+
+def page(
+    folder: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run's folder.")] = None,
+    config: ConfigOption = DEFAULT,
+    results: ResultsOption = None,
+) -> None:
+    """Write static HTML: a run's pages, or one over all runs.
+
+    Without RUN also the pages of every run without any.
+    """
+    from lab.evidence.results import find_results
+    from lab.page import command
+
+    configured = _load(config)[1].results if config != DEFAULT or config.exists() else None
+    command.page(find_results(results, configured), folder)
 
 
 def _load(

@@ -16,7 +16,7 @@ def explain(record: Mapping[str, str]) -> str:
     register = record.get("reg", "a register")
     part = f", its {record['part']}," if "part" in record else ""
     said = (
-        f"{record.get('t', '?')} s after the stress program's start, {who}{pid} looked at "
+        f"{_shorten(record.get('t', '?'))} s after the program's start, {who}{pid} looked at "
         f"{register}{part} and found {explain_owner(record.get('owner', ''))} instead of its own."
     )
     if "wrong" in record:
@@ -27,6 +27,12 @@ def explain(record: Mapping[str, str]) -> str:
     if "windows" in record:
         said += f" It was seen in window {record['windows']}."
     return said
+
+
+def _shorten(seconds: str) -> str:
+    """Two decimals are enough for a sentence."""
+    whole, point, rest = seconds.partition(".")
+    return f"{whole}{point}{rest[:2]}"
 
 
 def explain_owner(owner: str) -> str:

@@ -99,24 +99,60 @@ def draw_intervals(
     parts += [_text(x.at(at), height - 12, text, "m") for at, text in labels]
     for mark in marks:
         parts.append(_line(x.at(mark.at), _TOP, x.at(mark.at), height - _BOTTOM, mark.kind))
+    # One path for all of a kind: a year of nights is a few hundred bytes more.
+    whiskers: dict[str, str] = {}
+    dots: dict[str, str] = {}
     for point in points:
-        parts += _draw_interval(point, x.at(point.at), y)
+        place, top = x.at(point.at), y.at(point.high)
+        if point.value is None:  # nothing was seen: an arrow down from the bound
+            whiskers[point.kind] = f"{whiskers.get(point.kind, '')}M{place - 3} {top}h6m-3 0v7"
+            dots[point.kind] = f"{dots.get(point.kind, '')}M{place - 3} {top + 5}h6l-3 4z"
+            continue
+        if point.high > point.low:
+            down = round(y.at(point.low) - top, 1)
+            whiskers[point.kind] = f"{whiskers.get(point.kind, '')}M{place} {top}v{down}"
+        dots[point.kind] = dots.get(point.kind, "") + _draw_dot(place, y.at(point.value))
+    parts += [f'<path class="whisker {kind}" d="{path}"/>' for kind, path in whiskers.items()]
+    parts += [f'<path class="dot {kind}" d="{path}"/>' for kind, path in dots.items()]
     return frame(name, height, parts)
 
 
-def _draw_interval(point: Interval, x: float, y: Scale) -> list[str]:
-    top = y.at(point.high)
-    if point.value is None:
-        # Nothing was seen: an arrow down from the bound.
-        low = min(top + 9, y.begin)
-        return [
-            f'<path class="whisker {point.kind}" d="M{x - 3} {top}h6M{x} {top}V{low}"/>',
-            f'<path class="dot {point.kind}" d="M{x - 3} {low - 4}h6l-3 4z"/>',
-        ]
-    return [
-        f'<path class="whisker {point.kind}" d="M{x} {top}V{y.at(point.low)}"/>',
-        f'<circle class="dot {point.kind}" cx="{x}" cy="{y.at(point.value)}" r="3"/>',
-    ]
+def _draw_dot(x: float, y: float) -> str:
+    return f"M{x} {round(y - 3, 1)}l3 3-3 3-3-3z"
+
+
+def draw_dots(
+    name: str,
+    dots: Sequence[tuple[int, float]],
+    labels: Sequence[tuple[int, str]],
+    first: int,
+    last: int,
+    height: int = 140,
+) -> str:
+    """Several figures at each place, from ``first`` to ``last``; the axis begins at 0."""
+    x = Scale(first - 0.5, last + 0.5, _LEFT, WIDTH - _RIGHT)
+    y = fit((value for _, value in dots), height - _BOTTOM, _TOP)
+    parts = list(_axes(Scale(0, 0, 0, 0), y, WIDTH, height))
+    parts += [_text(x.at(at), height - 12, text, "m") for at, text in labels]
+    path = "".join(_draw_dot(x.at(at), y.at(value)) for at, value in dots)
+    return frame(name, height, [*parts, f'<path class="dot hits" d="{path}"/>'])
+
+
+def draw_strips(
+    name: str, rows: Sequence[str], boxes: Sequence[tuple[int, int, int, bool, str]], last: int
+) -> str:
+    """Rows of boxes: row, first and last place, whether it has the other colour, what it says."""
+    step, left = 18, 92
+    x = Scale(-0.5, last + 0.5, left, WIDTH - _RIGHT)
+    parts = [_text(left - 6, step * n + 15, row, "e") for n, row in enumerate(rows)]
+    for row, begin, end, odd, says in boxes:
+        here, there = x.at(begin - 0.5), x.at(end + 0.5)
+        parts.append(
+            f'<rect class="strip{" odd" if odd else ""}" x="{here}" y="{step * row + 3}" '
+            f'width="{round(there - here, 1)}" height="{step - 4}"><title>{_escape(says)}</title>'
+            "</rect>"
+        )
+    return frame(name, step * len(rows) + 6, parts)
 
 
 def draw_bars(name: str, rows: Sequence[str], bars: Sequence[Bar], x_name: str) -> str:

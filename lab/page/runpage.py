@@ -41,8 +41,8 @@ def write_run(run: RunFolder) -> None:
         numbers = [trial.number for trial in here]
         for trial in here:
             name, text = write_trial(run, outcome, trial, numbers)
-            write_atomic(folder / name, text)
-    write_atomic(folder / INDEX, _render(run, outcomes, trials))
+            write_atomic(folder / name, text, durable=False)
+    write_atomic(folder / INDEX, _render(run, outcomes, trials), durable=False)
 
 
 def _render(

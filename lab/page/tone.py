@@ -9,7 +9,7 @@ from lab.verdict.severity import Verdict
 GOOD, BAD, WARN, NONE = "good", "bad", "warn", "none"
 SIGNS = {
     Verdict.CLEAN: "✓", Verdict.CORRUPTS: "✗", Verdict.CRASHED: "!", Verdict.LAB_ERROR: "?",
-    Verdict.VACUOUS: "○",
+    Verdict.VACUOUS: "∅",
 }  # fmt: skip
 IMPOSSIBLE = "-"
 _UNCLEAR = (Verdict.LAB_ERROR, Verdict.VACUOUS)

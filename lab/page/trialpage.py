@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +24,10 @@ from lab.verdict.cell import CellVerdict
 
 _TONES = {"CLEAN": GOOD, "CORRUPTS": BAD, "CRASHED": BAD, "LAB_ERROR": WARN, "VACUOUS": WARN}
 CAPSULE = "replay.capsule"
+# Options of `lab run` that take a word; what stands alone is a cell.
+_VALUED = {
+    "-c", "--config", "--trials", "--seconds", "--plan", "--kernel", "--results", "--host",
+}  # fmt: skip
 _KEPT = 60_000  # characters of a diagram as text
 
 
@@ -58,7 +63,8 @@ def write_trial(
         rows=[(f"{p.seconds:.1f}", f"{p.windows:,}", f"{p.hits:,}") for p in points],
         env=list(stored.get("env", {}).items()),
         console=console, raw=f"{below}/console.log",
-        command=_say_again(run, outcome), hint=_say_hint(run, trial, cell),
+        command=say_again(str(run.manifest().get("command", "")), cell),
+        hint=_say_hint(run, trial, cell),
         files=_list_files(trial, below),
     )  # fmt: skip
     return name_trial(cell, number), text
@@ -107,9 +113,14 @@ def _find_trace(run: Path, cell: str, number: int) -> dict[str, str]:
     return {"image": quote(f"{name}.svg"), "text": text}
 
 
-def _say_again(run: RunFolder, outcome: CellVerdict) -> str:
-    words = ["lab", "run", outcome.cell.id, "--config", f"{run.path.name}/lab.yaml"]
-    return shlex.join(words)
+def say_again(command: str, cell: str) -> str:
+    """The command that runs one cell as a run of several did: pure. ``command``: the run's."""
+    kept: list[str] = []
+    words = shlex.split(command)
+    for before, word in pairwise(words if words[:2] == ["lab", "run"] else []):
+        if word.startswith("-") or before in _VALUED:
+            kept.append(word)
+    return shlex.join(["lab", "run", cell, *kept])
 
 
 def _say_hint(run: RunFolder, trial: TrialFolder, cell: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from lab.config.cells import Cell, cells, select
 from lab.config.deterministic import impossible
 from lab.config.lab import LabConfig
+from lab.errors import LabError, UserError
 from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
@@ -93,12 +94,25 @@ def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repe
     if job.stop.is_set():
         terminal.say(f"interrupted; resume with: lab run --resume {shorten(folder.path)}")
     claims = conclude(job.config, found, describe(supplies), repeat, folder, terminal)
+    terminal.say(_write_pages(folder))
     for line in _replayable(job.config, found, folder):
         terminal.say(line)
     terminal.say(f"evidence  {shorten(folder.path)}")
     terminal.say(f"again     {repeat}")
     terminal.say(f"check it  lab verify {shorten(folder.path)}")
     return Exit.INTERRUPTED if job.stop.is_set() else outcomes.exit_code() or claims
+
+
+def _write_pages(folder: RunFolder) -> str:
+    """The run's pages and those over all runs; a disk that is full costs the run nothing more."""
+    from lab.page.write import write_pages, write_run_pages
+
+    try:
+        page = write_run_pages(folder.path)
+        write_pages(folder.path.parent)
+    except (LabError, UserError) as error:
+        return f"no page: {error}"
+    return f"page      {shorten(page)}"
 
 
 def _replayable(config: LabConfig, outcomes: list[CellVerdict], folder: RunFolder) -> list[str]:

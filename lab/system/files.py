@@ -12,23 +12,27 @@ from pathlib import Path
 from typing import IO
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """A reader sees the old file or the new one."""
-    with replacing(path) as out:
+def write_atomic(path: Path, content: str | bytes, durable: bool = True) -> None:
+    """A reader sees the old file or the new one.
+
+    ``durable`` False: without waiting for the disk, for what can be made again at any time.
+    """
+    with replacing(path, durable) as out:
         out.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, durable: bool = True) -> Iterator[IO[bytes]]:
     """A file to write that takes the path's place at the block's end: temporary file, fsync and
-    rename. A block that raises leaves what there was.
+    rename. A block that raises leaves what there was. ``durable`` False: no fsync.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as out:
             yield out
             out.flush()
-            os.fsync(out.fileno())
+            if durable:
+                os.fsync(out.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:

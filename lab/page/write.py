@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All pages of a results folder: RESULTS/page, and RUN/page of runs that have none yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.errors import LabError, UserError
+from lab.evidence.run import PAGES, RunFolder
+from lab.history.index import open_index
+from lab.history.result import Result, Run
+from lab.page.cellpage import render_cell
+from lab.page.news import find_news
+from lab.page.place import INDEX, name_cell
+from lab.page.render import write_style
+from lab.page.runpage import write_run
+from lab.page.startpage import render_start
+from lab.system.files import write_atomic
+
+
+def write_pages(results: Path) -> Path:
+    """From the history and the runs' folders; returns the start page's path.
+
+    Runs that have pages keep them. LabError where they cannot be written.
+    """
+    with open_index(results) as index:
+        runs, found = index.runs(), index.results()
+    start = results / PAGES / INDEX
+    try:
+        write_history(results, runs, found)
+        for run in runs:
+            if not run.removed:
+                _write_missing(results / run.folder)
+    except OSError as error:
+        raise LabError(f"{results / PAGES}: cannot be written ({error.strerror})") from None
+    return start
+
+
+def write_run_pages(run: Path) -> Path:
+    """Of one run, over those that it has; returns its page's path."""
+    folder = RunFolder.open(run)
+    for name in ("plan.json", "config.json"):
+        if not (folder.path / name).is_file():
+            raise UserError(f"{run}: has no {name}, so it is not a run of cells")
+    try:
+        write_run(folder)
+    except OSError as error:
+        raise LabError(f"{run / PAGES}: cannot be written ({error.strerror})") from None
+    return folder.path / PAGES / INDEX
+
+
+def _write_missing(run: Path) -> None:
+    if (run / PAGES / INDEX).is_file() or not (run / "plan.json").is_file():
+        return
+    try:
+        write_run(RunFolder.open(run))
+    except UserError:
+        pass  # of another version, or not whole: its results are in the history
+
+
+def write_history(results: Path, runs: Sequence[Run], found: Sequence[Result]) -> None:
+    """The start page and one for each cell, and nothing that is not a page of today's cells."""
+    folder = results / PAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    write_style(folder)
+    by_cell: dict[str, list[Result]] = {}
+    for result in found:
+        by_cell.setdefault(result.cell, []).append(result)
+    folders = {run.folder for run in runs if not run.removed}
+    news = {cell: find_news(own) for cell, own in by_cell.items()}
+    for cell, own in by_cell.items():
+        text = render_cell(cell, own, news[cell], [], folders)
+        write_atomic(folder / name_cell(cell), text, durable=False)
+    everything = sorted(
+        (item for items in news.values() for item in items), key=lambda item: item.result.began
+    )
+    start = render_start(found, runs, everything, results)
+    write_atomic(folder / INDEX, start, durable=False)
