@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lab.board.password import read_password
 from lab.board.switch import Action
 from lab.config.board import CommandPower, PduPower
 from lab.config.board import Power as PowerConfig
+from lab.config.password import read_password
 from lab.config.secret import Login
 from lab.errors import LabError, UserError
 from lab.system.process import find_error, tie

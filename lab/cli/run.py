@@ -40,7 +40,7 @@ HostOption = Annotated[
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, plan, show, list_, page, verify, figures, prepare):
+    for command in (run, plan, show, list_, page, report, verify, figures, prepare):
         app.command(command.__name__.rstrip("_"))(command)
 
 
@@ -169,6 +169,26 @@ def page(
 
     configured = _load(config)[1].results if config != DEFAULT or config.exists() else None
     command.page(find_results(results, configured), folder)
+
+
+def report(
+    folder: RunArgument,
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="junit, tap, kcidb, text or markdown.")
+    ] = "text",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file, instead of the terminal.")
+    ] = None,
+) -> None:
+    """Print a run in a form that other tools read."""
+    from lab.run import report as module
+
+    try:
+        chosen = module.Format(form)
+    except ValueError:
+        known = ", ".join(module.Format)
+        raise UserError(f"--format {form}: there is no such format; there are {known}") from None
+    module.report(folder, chosen, output)
 
 
 def _load(

@@ -19,6 +19,7 @@ from lab.config.kernel import KernelConfig, check_trees
 from lab.config.kinds import GUEST_KINDS, Expectation, GuestKind, HostKind
 from lab.config.model import MAX_SHIFT, Args, Model, check_args
 from lab.config.nightly import NightlyConfig
+from lab.config.notify import NotifyConfig
 from lab.config.stress import Settings, StressConfig, check_settings
 from lab.config.xen import XenConfig
 
@@ -102,6 +103,7 @@ class LabConfig(Model):
         description="Sentences that the cells test; claims.txt has the outcome.",
     )
     nightly: NightlyConfig = NightlyConfig()
+    notify: NotifyConfig = NotifyConfig()
     results: Path | None = Field(
         None,
         description="Where the runs' folders are made, relative to this file; null: results/ in "

@@ -23,6 +23,7 @@ from lab.config.kernel import KernelConfig
 from lab.config.lab import GuestsConfig, LabConfig, MatrixConfig, VariationConfig
 from lab.config.model import Model, unknown
 from lab.config.nightly import JobConfig, NightlyConfig
+from lab.config.notify import MailConfig, NotifyConfig
 from lab.config.stress import StressConfig
 from lab.config.xen import XenConfig
 from lab.errors import UserError
@@ -111,7 +112,7 @@ def _absolute(config: LabConfig, base: Path) -> LabConfig:
     boards = {name: one.absolute(base) for name, one in config.boards.items()}
     changed = {
         "kernels": kernels, "xen": hypervisor(config.xen), "xens": xens, "boards": boards,
-        "nightly": config.nightly.absolute(base),
+        "nightly": config.nightly.absolute(base), "notify": config.notify.absolute(base),
     }  # fmt: skip
     return config.model_copy(update={**rebase(config, ("results",)), **changed})
 
@@ -158,6 +159,8 @@ def _keys_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
     }  # fmt: skip
     if location[:1] == ("boards",):
         return tuple(board.find_model(location[2:]).model_fields)
+    if location[:1] == ("notify",):
+        return tuple((MailConfig if len(location) > 1 else NotifyConfig).model_fields)
     if location[:1] == ("nightly",):
         return tuple((JobConfig if len(location) > 1 else NightlyConfig).model_fields)
     model = models[str(location[0])] if location else LabConfig

@@ -24,6 +24,7 @@ def make_manifest(supplies: dict[str, Any], repeat: str) -> dict[str, Any]:
         "command": repeat,
         "argv": sys.argv,
         "machine": {
+            "name": platform.node(),
             "kernel": platform.release(),
             "system": name_system(),
             "processor": processor(),

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from junit_xml import TestCase, TestSuite, to_xml_report_string
 
+from lab.report.outline import Outline
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
@@ -24,12 +26,39 @@ class Case:
     seconds: float = 0.0
 
 
-def junit(name: str, cells: list[CellVerdict], more: Sequence[Case] = ()) -> str:
-    """JUnit XML: a case per cell; with an expectation it passes when the cell shows it."""
+def junit(
+    name: str,
+    cells: Sequence[CellVerdict],
+    more: Sequence[Case] = (),
+    outline: Outline | None = None,
+) -> str:
+    """JUnit XML: a case per cell; with an expectation it passes when the cell shows it.
+
+    ``outline``: of the run, for the time, the machine's name and what was run on what.
+    """
     cases = [*(_case(cell) for cell in cells), *(_other(case) for case in more)]
-    suite = TestSuite(name, cases)
-    text: str = to_xml_report_string([suite])
-    return text
+    about = outline or Outline("")
+    properties = {"run": about.run, **about.facts}
+    suite = TestSuite(
+        name, cases, hostname=about.host or None, timestamp=about.began or None,
+        properties={key: text for key, text in properties.items() if text},
+    )  # fmt: skip
+    return _tidy(to_xml_report_string([suite]))
+
+
+def _tidy(text: str) -> str:
+    """Without what Jenkins' schema (junit-10.xsd) refuses.
+
+    junit_xml writes an attribute ``disabled``, which the schema does not know, and six decimals of
+    a time, of which older readers take three.
+    """
+    root = ET.fromstring(text)  # noqa: S314 (our own)
+    for element in root.iter():
+        element.attrib.pop("disabled", None)
+        if "time" in element.attrib:
+            element.set("time", f"{float(element.attrib['time']):.3f}")
+    ET.indent(root, " ")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, "unicode")}\n'
 
 
 def _other(given: Case) -> TestCase:

@@ -13,6 +13,7 @@ from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
 from lab.report.junit import junit
 from lab.report.markdown import write_summary
+from lab.report.outline import make_outline
 from lab.report.table import how_sure
 from lab.trial.job import Job
 from lab.verdict.cell import NOT_YET, CellVerdict, with_controls
@@ -101,7 +102,8 @@ class Outcomes:
         folder = self._job.folder
         with self._writing:
             cells = self.all()
-            folder.write_text("junit.xml", junit("xen-fpu-lab", cells))
+            outline = make_outline(folder.path.name, folder.manifest(), cells)
+            folder.write_text("junit.xml", junit("xen-fpu-lab", cells, outline=outline))
             title = f"Run {folder.path.name}"
             folder.write_text("summary.md", write_summary(title, self._facts, cells, self._repeat))
             body: dict[str, Any] = {"cells": [cell.as_json() for cell in cells]}

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lab.board.extra import require
-from lab.board.password import read_password
 from lab.config.cellname import fits
 from lab.config.cells import Cell
 from lab.config.deterministic import impossible
 from lab.config.lab import LabConfig
+from lab.config.password import read_password
 from lab.config.secret import Login
 from lab.errors import UserError
 from lab.host.address import find_address

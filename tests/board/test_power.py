@@ -14,11 +14,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from lab.board import power as module
-from lab.board.password import read_password
 from lab.board.power import Power
 from lab.board.switch import act, answer
 from lab.config.board import IpmiPower
 from lab.config.board import Power as PowerConfig
+from lab.config.password import read_password
 from lab.errors import LabError, UserError
 from lab.system.deadline import Deadline
 

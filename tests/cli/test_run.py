@@ -124,3 +124,31 @@ def test_an_interrupted_run_says_so(folder: RunFolder) -> None:
     assert {o.reason for o in read_outcomes(folder)} == {
         "not run: the run was interrupted before it"
     }
+
+
+@pytest.mark.parametrize(
+    ("form", "begin"),
+    [
+        ("text", "1 of 4 cells not as expected: pv-x VACUOUS (1 impossible here)"),
+        ("tap", "TAP version 14\n1..4\n"),
+        ("junit", "<?xml "),
+        ("kcidb", '{\n "version": {\n  "major": 5,'),
+        ("markdown", "# Run "),
+    ],
+)
+def test_a_run_is_reported_in_each_format(
+    folder: RunFolder, form: str, begin: str, tmp_path: Path
+) -> None:
+    said = run("report", str(folder.path), "--format", form)
+    assert (
+        said.replace("\n", " ")
+        .replace(f"{folder.path.name}: ", "")
+        .startswith(begin.replace("\n", " "))
+    )
+    run("report", str(folder.path), "--format", form, "-o", str(tmp_path / "out"))
+    assert (tmp_path / "out").read_text() == said
+
+
+def test_a_format_that_is_not_one_is_named(folder: RunFolder) -> None:
+    with pytest.raises(UserError, match="there are junit, tap, kcidb, text, markdown"):
+        run("report", str(folder.path), "--format", "html")

@@ -6,35 +6,23 @@ from __future__ import annotations
 import html
 import json
 import re
-import threading
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from lab.console.watch import Ending
 from lab.errors import UserError
 from lab.evidence.run import RunFolder
 from lab.page.schedule import read_spans
 from lab.page.trialpage import say_again
 from lab.page.write import write_history, write_pages, write_run_pages
-from lab.report.board import Board
-from lab.trial.assignment import Assignment
-from tests.helpers.history import HOSTILE, make_history
+from tests.helpers.history import make_history
+from tests.helpers.hostile import HostilePlace
 from tests.helpers.runs import FakePlace, run_with, truth
 from tests.pages import measure
 
 VOID = {"meta", "link", "br", "img"}
-
-
-class Hostile(FakePlace):
-    """Its consoles begin with what nobody wants on a page."""
-
-    def boot(self, task: Assignment, path: Path, board: Board, stop: threading.Event) -> Ending:
-        ending = super().boot(task, path, board, stop)
-        path.write_bytes(HOSTILE.encode() + b"\n" + path.read_bytes())
-        return ending
 
 
 class Check(HTMLParser):
@@ -86,7 +74,7 @@ def check(page: Path) -> Check:
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("pages")
-        ran, _ = run_with(folder, patch, Hostile(truth), trials=2)
+        ran, _ = run_with(folder, patch, HostilePlace(truth), trials=2)
     write_run_pages(ran.folder.path)
     write_pages(ran.folder.path.parent)
     return ran.folder
