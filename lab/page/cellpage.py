@@ -10,7 +10,7 @@ from typing import Any
 from lab import __version__
 from lab.history.result import Result
 from lab.page.columns import Column, arrange, choose, night_of, place
-from lab.page.news import News, compare_inputs
+from lab.page.news import News
 from lab.page.place import INDEX, link_run
 from lab.page.plot import Interval, Mark, draw_dots, draw_intervals
 from lab.page.rate import Rate, measure
@@ -28,11 +28,10 @@ def render_cell(
     cell: str,
     results: Sequence[Result],
     news: Sequence[News],
-    marks: Sequence[str],
     folders: set[str],
 ) -> str:
-    """``results``: of this cell, in the order of time. ``marks``: the nights in which a change of
-    its rate began. ``folders``: of the runs whose evidence is still there.
+    """``results``: of this cell, in the order of time. ``folders``: of the runs whose evidence is
+    still there.
     """
     columns = arrange(results)
     places = place(columns)
@@ -43,7 +42,9 @@ def render_cell(
     shown = [choose(group) for group in groups]
     rates = [measure(group) for group in groups]
     labels = _label(columns)
-    lines = [*_mark_series(shown), *(Mark(places[n] - 0.5, "change") for n in marks if n in places)]
+    changes = [places[night_of(item.since)] - 0.5 for item in news if item.is_of_the_rate]
+    series = _mark_series(shown)
+    lines = [*series, *(Mark(at, "change") for at in changes)]
     stretches = find_stretches(list(enumerate(shown)))
     return render(
         "cell.html",
@@ -57,7 +58,7 @@ def render_cell(
         rate_rows=[_show_rate(*three) for three in zip(columns, rates, shown, strict=True)],
         boots=_draw_boots(cell, groups, labels),
         boot_rows=_show_boots(columns, groups),
-        seconds=_draw_seconds(cell, groups, lines, labels),
+        seconds=_draw_seconds(cell, groups, series, labels),
         seconds_rows=[(c.says, f"{_mean(g):.1f}") for c, g in zip(columns, groups, strict=True)],
         strip=draw(f"Inputs of {cell}", stretches, len(columns) - 1) if stretches else "",
         strip_rows=[
@@ -77,7 +78,7 @@ def _label(columns: Sequence[Column]) -> list[tuple[int, str]]:
 def _mark_series(shown: Sequence[Result]) -> list[Mark]:
     """Where an input is known to have changed, so that a new series begins."""
     pairs = enumerate(pairwise(shown))
-    return [Mark(at + 0.5, "series") for at, (a, b) in pairs if compare_inputs(a, b)]
+    return [Mark(at + 0.5, "series") for at, (a, b) in pairs if a.inputs != b.inputs]
 
 
 def _list_facts(last: Result, results: Sequence[Result]) -> list[tuple[str, str]]:
@@ -169,13 +170,7 @@ def _mean(group: Sequence[Result]) -> float:
 
 
 def _show_news(item: News) -> dict[str, Any]:
-    result = item.result
-    return {
-        "day": result.began[:10],
-        "says": item.says,
-        "inputs": item.inputs,
-        "tone": find_tone(result.verdict, result.as_expected),
-    }
+    return {"day": item.since.began[:10], "says": item.says, "inputs": item.inputs}
 
 
 def _pick(results: Sequence[Result]) -> list[Result]:

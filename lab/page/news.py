@@ -1,55 +1,47 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a cell's results say that the ones before did not, and which inputs differ. Pure."""
+"""What changed in a cell's history (lab/history/change.py), as pages show it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lab.history.change import Change, RateChanged, find_changes
 from lab.history.result import Result
-from lab.page.tone import name_verdict
-from lab.verdict.severity import Verdict
 
-_INPUTS_AFTER = ("kernel", "xen", "qemu", "accelerator", "firmware", "dom0", "program", "settings",
-                 "machine", "rules")  # fmt: skip
+_NEWEST = 120
 
 
 @dataclass(frozen=True)
 class News:
-    """A result, the one that it is compared with, in a sentence; and the inputs that differ."""
+    """A change, the first result that is different, and the one after which it was known."""
 
-    result: Result
-    says: str
-    inputs: tuple[tuple[str, str, str], ...]  # name, before, after
+    change: Change
+    since: Result
+    known: Result
 
+    @property
+    def says(self) -> str:
+        """When it was known, where that is later than it began."""
+        seen = "" if self.known is self.since else f"; known since {self.known.began[:10]}"
+        return f"{self.change.sentence}{seen}"
 
-def compare_inputs(before: Result, after: Result) -> tuple[tuple[str, str, str], ...]:
-    """Name, what it was, what it is; only those that both results know."""
-    names = [*_INPUTS_AFTER, *(n for n in after.inputs if n not in _INPUTS_AFTER)]
-    return tuple(
-        (name, before.inputs[name], after.inputs[name])
-        for name in names
-        if name in before.inputs
-        and name in after.inputs
-        and before.inputs[name] != after.inputs[name]
-    )
+    @property
+    def inputs(self) -> list[tuple[str, str, str]]:
+        """Of those that differ: name, what it was, what it is."""
+        return [(name, a or "?", b or "?") for name, (a, b) in self.change.inputs.items()]
+
+    @property
+    def is_of_the_rate(self) -> bool:
+        return isinstance(self.change, RateChanged)
 
 
 def find_news(results: Sequence[Result]) -> list[News]:
-    """Every change of a cell's verdict. ``results``: of one cell, in the order of time.
-
-    A fault of the lab says nothing about the cell, so it is passed over.
+    """``results``: of one cell, in the order of time. Only the newest are looked at: what changed
+    long ago is not news, and to look costs the square of their number.
     """
-    found = []
-    last: Result | None = None
-    for result in results:
-        if result.verdict in (None, Verdict.LAB_ERROR):
-            continue
-        if last is not None and last.verdict is not result.verdict:
-            says = (
-                f"{name_verdict(result.verdict)}; it was {name_verdict(last.verdict)} "
-                f"on {last.began[:10]}"
-            )
-            found.append(News(result, says, compare_inputs(last, result)))
-        last = result
-    return found
+    results = results[-_NEWEST:]
+    by_run = {result.run: result for result in results}
+    return [
+        News(change, by_run[change.since], by_run[change.run]) for change in find_changes(results)
+    ]

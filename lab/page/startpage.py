@@ -130,7 +130,7 @@ def _mark(found: list[Result] | None, linked: set[str], newest: bool) -> dict[st
 
 
 def _show_news(item: News, linked: set[str]) -> dict[str, Any]:
-    result = item.result
+    result = item.since
     return {
         "day": result.began[:10], "cell": result.cell, "cell_link": link_cell(result.cell),
         "says": item.says, "inputs": item.inputs, "known": result.known,

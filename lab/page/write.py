@@ -70,10 +70,10 @@ def write_history(results: Path, runs: Sequence[Run], found: Sequence[Result]) -
     folders = {run.folder for run in runs if not run.removed}
     news = {cell: find_news(own) for cell, own in by_cell.items()}
     for cell, own in by_cell.items():
-        text = render_cell(cell, own, news[cell], [], folders)
+        text = render_cell(cell, own, news[cell], folders)
         write_atomic(folder / name_cell(cell), text, durable=False)
     everything = sorted(
-        (item for items in news.values() for item in items), key=lambda item: item.result.began
+        (item for items in news.values() for item in items), key=lambda item: item.known.began
     )
     start = render_start(found, runs, everything, results)
     write_atomic(folder / INDEX, start, durable=False)

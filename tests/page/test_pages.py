@@ -17,7 +17,7 @@ from lab.evidence.run import RunFolder
 from lab.page.schedule import read_spans
 from lab.page.trialpage import say_again
 from lab.page.write import write_history, write_pages, write_run_pages
-from tests.helpers.history import make_history
+from tests.helpers.history import CONTROL, make_history
 from tests.helpers.hostile import HostilePlace
 from tests.helpers.runs import FakePlace, run_with, truth
 from tests.pages import measure
@@ -157,7 +157,7 @@ def test_a_quarter_of_nights_is_small_and_grows_slowly(tmp_path: Path) -> None:
     sizes = {}
     for nights in (30, 90, 180):
         (tmp_path / str(nights)).mkdir()
-        sizes[nights] = measure(nights, 50, tmp_path / str(nights))[1]
+        sizes[nights] = measure(nights, 50, tmp_path / str(nights)).size
     assert sizes[90] < 2 << 20
     assert (sizes[180] - sizes[90]) / 90 < (sizes[90] - sizes[30]) / 60
 
@@ -174,6 +174,9 @@ def test_pages_of_a_made_up_history_are_whole(tmp_path: Path) -> None:
     start = html.unescape((tmp_path / "page" / "index.html").read_text())
     assert "dom0-k1 CORRUPTS" in start
     assert "xen bug 40" in start
+    control = html.unescape((tmp_path / "page" / f"{CONTROL}.html").read_text())
+    assert re.search(r"0\.1\d\d of its windows are hit, 0\.[23]\d\d before", control)
+    assert control.count('<path class="change"') == 1
 
 
 @pytest.mark.parametrize(
