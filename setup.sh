@@ -50,7 +50,11 @@ step() {
     exit 4
 }
 
-packages() { sed 's/[ #].*//; /^$/d' packages.txt; }
+# What only the tests need is left out without --dev.
+packages() {
+    if [ -n "$dev" ]; then cat packages.txt; else sed '/^# testing alone/,$d' packages.txt; fi |
+        sed 's/[ #].*//; /^$/d'
+}
 
 missing_packages() {
     # shellcheck disable=SC2046 # one word is one package

@@ -11,6 +11,7 @@ from lab.system.project import data
 
 LIST = data("packages.txt")
 _TESTS = "# checking"  # begins the packages that only tests and single commands need
+_ALONE = "# testing alone"  # begins those that no command of the lab needs
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Packages:
 
 def read_packages(text: str) -> Packages:
     """What a text like packages.txt names: one package a line, comments after ``#``."""
-    needed, _, extra = text.partition(f"\n{_TESTS}")
+    needed, _, extra = text.partition(f"\n{_ALONE}")[0].partition(f"\n{_TESTS}")
     return Packages(_names(needed), _names(extra.partition("\n")[2]))
 
 

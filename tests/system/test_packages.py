@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from lab.system.packages import (
     is_debian,
     read_packages,
 )
+from tests.helpers.project import PROJECT
 
 TEXT = """\
 # The packages.
@@ -22,6 +24,9 @@ make
 
 # checking (make test)
 gdb          # a reason
+
+# testing alone (./setup.sh --dev)
+chromium     # a reason
 """
 
 
@@ -40,6 +45,21 @@ def test_the_projects_own_list_has_both_parts() -> None:
     found = read_packages(LIST.read_text())
     assert {"qemu-system-x86", "make"} <= set(found.needed)
     assert {"gdb", "shellcheck"} <= set(found.extra)
+    assert "chromium" not in found.all(), "no command of the lab needs it"
+
+
+def test_set_up_installs_what_only_tests_need_for_tests_alone() -> None:
+    text = (PROJECT / "setup.sh").read_text()
+    function = text[text.index("\npackages() {") :].partition("\n}\n")[0] + "\n}\n"
+    lists = [
+        subprocess.run(
+            ["sh", "-c", f"dev={dev}\n{function}\npackages"],
+            cwd=PROJECT, capture_output=True, text=True, check=True,
+        ).stdout.split()
+        for dev in ("", "yes")
+    ]  # fmt: skip
+    assert lists[0] == read_packages(LIST.read_text()).all()
+    assert lists[1] == [*lists[0], "chromium"]
 
 
 def test_what_is_removed_or_unknown_is_missing(
