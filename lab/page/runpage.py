@@ -66,7 +66,7 @@ def _render(
         timings=[(name, f"{seconds:.1f} s") for name, seconds in run.timings().items()],
         curves=[c for o in outcomes if (c := _draw_curves(o, trials[o.cell.id]))],
         command=str(manifest.get("command", "lab run")),
-        files=[name for name in _FILES if _has(run, name)],
+        files=[*(name for name in _FILES if _has(run, name)), *_list_host_files(run)],
     )  # fmt: skip
 
 
@@ -96,6 +96,12 @@ def _find_tone(outcomes: list[CellVerdict]) -> str:
 
 def _has(run: RunFolder, name: str) -> bool:
     return (run.path / name).is_file()
+
+
+def _list_host_files(run: RunFolder) -> list[str]:
+    """What the Xen host said, where the run had one."""
+    host = run.path / "host"
+    return [f"host/{path.name}" for path in sorted(host.glob("*.*")) if path.is_file()]
 
 
 def _find_start(run: RunFolder) -> list[tuple[str, str]]:

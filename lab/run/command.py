@@ -10,7 +10,6 @@ from pathlib import Path
 from lab.config.cells import Cell, cells, select
 from lab.config.deterministic import impossible
 from lab.config.lab import LabConfig
-from lab.errors import LabError, UserError
 from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
@@ -104,14 +103,14 @@ def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repe
 
 
 def _write_pages(folder: RunFolder) -> str:
-    """The run's pages and those over all runs; a disk that is full costs the run nothing more."""
+    """The run's pages and those over all runs. Whatever goes wrong here, the verdicts stand."""
     from lab.page.write import write_pages, write_run_pages
 
     try:
         page = write_run_pages(folder.path)
         write_pages(folder.path.parent)
-    except (LabError, UserError) as error:
-        return f"no page: {error}"
+    except Exception as error:
+        return f"no page  {str(error) or type(error).__name__}; `lab page {shorten(folder.path)}`"
     return f"page      {shorten(page)}"
 
 

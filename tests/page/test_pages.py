@@ -6,6 +6,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ from lab.page.trialpage import say_again
 from lab.page.write import write_history, write_pages, write_run_pages
 from tests.helpers.history import CONTROL, make_history
 from tests.helpers.hostile import HostilePlace
+from tests.helpers.project import PROJECT
 from tests.helpers.runs import FakePlace, run_with, truth
 from tests.pages import measure
 
@@ -131,8 +133,6 @@ def test_a_resumed_run_has_one_schedule(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_run_that_was_cut_off_has_pages(run: RunFolder, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "cut"
     shutil.copytree(run.path, copy)
     for name in ("summary.json", "schedule.json", "hashes.json"):
@@ -143,6 +143,25 @@ def test_a_run_that_was_cut_off_has_pages(run: RunFolder, tmp_path: Path) -> Non
     page = write_run_pages(copy)
     assert "earlier version" in page.read_text()
     assert "interrupted" in (copy / "page" / "dom0-old.1.html").read_text()
+
+
+def test_a_boot_that_can_be_replayed_says_how_and_has_its_diagram(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    copy = tmp_path / "kept"
+    shutil.copytree(run.path, copy)
+    (copy / "cells" / "dom0-old" / "1" / "replay.capsule").touch()
+    write_run_pages(copy)
+    page = copy / "page" / "dom0-old.1.html"
+    said = html.unescape(page.read_text())
+    drawn = "kept/page/dom0-old.1.trace"
+    assert f"lab trace kept/cells/dom0-old/1 --output {drawn}, then lab page kept" in said
+    assert check(page).links.count("dom0-old.1.trace.svg") == 0
+    shutil.copy(PROJECT / "docs" / "trace.svg", tmp_path / f"{drawn}.svg")
+    (tmp_path / f"{drawn}.txt").write_text("TS <mm0> \x1b[31m\n")
+    write_run_pages(copy)
+    assert check(page).links.count("dom0-old.1.trace.svg") == 1
+    assert r"TS &lt;mm0&gt; \x1b[31m" in page.read_text()
 
 
 def test_what_is_not_a_run_of_cells_is_one_sentence(tmp_path: Path) -> None:
