@@ -155,9 +155,9 @@ def _list_health(
     counted = [r for r in results if night_of(r) in recent and r.verdict is not None]
     faults = sum(result.verdict is Verdict.LAB_ERROR for result in counted)
     if counted:
-        share = (
-            f"{faults} of {len(counted)} results in the last {min(_RECENT, len(columns))} nights"
-        )
+        many = min(_RECENT, len(columns))
+        when = "the last night" if many == 1 else f"the last {many} nights"
+        share = f"{faults} of {len(counted)} results in {when}"
         found.append(Health("faults of the lab", WARN if faults else GOOD, str(faults), share))
     return found
 
