@@ -67,6 +67,8 @@ def find_exit_code(night: Night) -> int:
     """Of the night: the most severe of what is not as it should be."""
     codes = [Verdict(o.verdict).exit_code for o in list_unexpected(night)]
     codes = [Exit.VACUOUS if code == Exit.OK else code for code in codes]
+    # News also where nothing was expected of the cell.
+    codes += [Exit.CORRUPTS for change in night.changes if change.follow]
     for sight in night.sights:
         if sight.state == "blind":
             ours = sight.why.startswith(Verdict.LAB_ERROR.value)

@@ -15,6 +15,8 @@ from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
 from lab.nightly import command
 from lab.nightly.lock import hold_machine
+from lab.nightly.night import Change, Night
+from lab.nightly.summary import find_exit_code
 from tests.helpers.nightlab import BAD, CLEAN, CONFIG, DAY, by_kernel, set_up
 
 
@@ -95,6 +97,16 @@ def test_a_corruption_that_is_not_seen_again_stays_one(
     (change,) = lab.last().changes
     assert change.confirmed is False
     assert "not seen again" in lab.last().sentence
+
+
+def test_a_corruption_where_nothing_was_expected_is_news_too() -> None:
+    change = Change(
+        cell="dom0-any", job="first", was="CLEAN", now="CORRUPTS", since="", reason="", run="",
+        follow=True,
+    )  # fmt: skip
+    night = Night(night="n", began="", start=0.0, budget=1.0, command="", config="")
+    assert find_exit_code(night) == Exit.OK
+    assert find_exit_code(night.model_copy(update={"changes": [change]})) == Exit.CORRUPTS
 
 
 def test_a_cell_that_always_corrupts_is_not_news(
