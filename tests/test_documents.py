@@ -30,7 +30,7 @@ _PATH = re.compile(r"(?<![\w./-])(?:lab|docs|tests|plans|images|repro|playbooks)
 # A form of name, and what a build makes.
 _NOT_FILES = {"plans/NAME.yaml", "repro/build/mmxstress64", "repro/build/mmxstress32"}
 _SPAN = re.compile(r"`([^`\n]+)`")
-_COMMAND = re.compile(r"(?:^|[ (])lab ([a-z][a-z-]*)(?: ([a-z]+))?")
+_COMMAND = re.compile(r"(?:^|[ (])lab ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 
 

@@ -180,6 +180,7 @@ class Sessions:
                 "matrix": matrix,
                 "stress": stress,
                 "expect": {"corrupts": [*proved, *more]},
+                "known": {},
             }
         )
 

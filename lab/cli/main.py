@@ -11,6 +11,7 @@ import typer
 
 from lab.cli import bisect as cli_bisect
 from lab.cli import board as cli_board
+from lab.cli import history as cli_history
 from lab.cli import host as cli_host
 from lab.cli import kernel as cli_kernel
 from lab.cli import nightly as cli_nightly
@@ -67,6 +68,7 @@ def schema() -> None:
 
 for group in (
     cli_run,
+    cli_history,
     cli_validate,
     cli_bisect,
     cli_replay,

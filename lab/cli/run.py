@@ -115,13 +115,25 @@ def prepare(
     command.prepare(loaded, _select(loaded, cells))
 
 
-def verify(folder: RunArgument) -> None:
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A run's folder, or an archive of one.")],
+    signer: Annotated[
+        Path | None,
+        typer.Option(help="Who may have signed the archive: a public key, or allowed signers."),
+    ] = None,
+) -> None:
     """Derive a run's verdicts again.
 
     From the raw consoles, after the hashes of all files were checked.
     """
+    if folder.is_file():
+        from lab.run import handover
+
+        raise typer.Exit(handover.verify_archive(folder, signer))
     from lab.run import verify as verification
 
+    if signer is not None:
+        raise UserError("--signer goes with an archive that `lab export` made")
     raise typer.Exit(verification.verify(folder))
 
 

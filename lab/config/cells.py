@@ -61,6 +61,7 @@ def cells(config: LabConfig) -> list[Cell]:
         raise UserError("the matrix has no cell left: loosen matrix.exclude")
     for word, globs in config.expect.items():
         _every_glob_matches(globs, known, f"expect.{word}")
+    _every_glob_matches(list(config.known), known, "known")
     return kept
 
 

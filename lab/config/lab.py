@@ -15,6 +15,7 @@ from lab.config.claim import ClaimConfig
 from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
 from lab.config.hosts import RUNS, NamedHostConfig
+from lab.config.keep import KeepConfig
 from lab.config.kernel import KernelConfig, check_trees
 from lab.config.kinds import GUEST_KINDS, Expectation, GuestKind, HostKind
 from lab.config.model import MAX_SHIFT, Args, Model, check_args
@@ -98,6 +99,11 @@ class LabConfig(Model):
     expect: dict[Expectation, list[str]] = Field(
         default_factory=dict, description="What cells should show, by id or glob."
     )
+    known: dict[str, str] = Field(
+        default_factory=dict,
+        description="Labels of known bugs, by the id or glob of the cells that show them.",
+    )
+    keep: KeepConfig = KeepConfig()
     claims: dict[str, ClaimConfig] = Field(
         default_factory=dict,
         description="Sentences that the cells test; claims.txt has the outcome.",

@@ -132,6 +132,20 @@ class RunFolder:
             and not path.is_relative_to(pages)
         }
 
+    def find_strange(self) -> list[str]:
+        """The names of files of a sealed run that the lab did not write: not hashed, and not those
+        that change.
+        """
+        known, pages = load(self.path / "hashes.json"), self.path / PAGES
+        files = [p for p in self.path.rglob("*") if p.is_symlink() or not p.is_dir()]
+        return sorted(
+            name
+            for path in files
+            if (name := str(path.relative_to(self.path))) not in known
+            and name not in _CHANGING
+            and not path.is_relative_to(pages)
+        )
+
     def find_changes(self) -> list[str]:
         """What differs from hashes.json: changed, missing and added files."""
         path = self.path / "hashes.json"

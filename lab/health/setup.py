@@ -33,6 +33,7 @@ def make_config(config: LabConfig, board: str) -> LabConfig:
             "xens": {},
             "claims": {},
             "expect": {},
+            "known": {},
             "trials": 1,
             "icount": None,
         }

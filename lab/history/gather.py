@@ -16,15 +16,13 @@ from typing import Any
 from lab.config.cellname import OWN_HOSTS, fits
 from lab.config.cells import Cell, control_of
 from lab.errors import UserError
-from lab.evidence.content import load
 from lab.history.inputs import find_inputs
 from lab.history.result import Result, Run
-from lab.history.stone import FILES, FOLDER, read_stone
+from lab.history.stone import FILES, FOLDER, SEALED, read_folder, read_stone
 from lab.verdict.cell import NOT_YET
 from lab.verdict.severity import Verdict
 
-_SEALED = "hashes.json"
-_LOOKED_AT = (*FILES, _SEALED)
+_LOOKED_AT = (*FILES, SEALED)
 _NAME = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*")
 
 
@@ -77,7 +75,7 @@ def read_run(results: Path, path: Path, stamp: str) -> Record:
     removed = path.suffix == ".json" and path.parent.name == FOLDER
     name = path.stem if removed else path.name
     try:
-        content = read_stone(path) if removed else _read_folder(path)
+        content = read_stone(path) if removed else read_folder(path)
         files = content["files"]
         run = _make_run(name, str(path.relative_to(results)), files, bool(content["sealed"]))
         run = replace(run, folder=name, removed=True) if removed else run
@@ -85,18 +83,6 @@ def read_run(results: Path, path: Path, stamp: str) -> Record:
     except (UserError, KeyError, TypeError, ValueError, AttributeError):
         return Record(stamp, Run(name, name, _read_time(name), removed=removed))
     return Record(stamp, run, tuple(r for r, _ in pairs), tuple(label for _, label in pairs))
-
-
-def _read_folder(path: Path) -> dict[str, Any]:
-    """A folder's content in the form of a stone."""
-    files = {name: load(path / name) for name in FILES if (path / name).is_file()}
-    config = load(path / "config.json") if (path / "config.json").is_file() else {}
-    return {
-        "sealed": (path / _SEALED).is_file(),
-        "files": files,
-        "host": str((config.get("host") or {}).get("kind", "nested")),
-        "known": dict(config.get("known") or {}),
-    }
 
 
 def _make_run(name: str, folder: str, files: dict[str, Any], sealed: bool) -> Run:

@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import UserError
-from lab.evidence.content import load
+from lab.evidence.content import dump, load
+from lab.system.clock import now
+from lab.system.files import sha256, write_atomic
 
 FOLDER = "removed"
 FORMAT = 1
-# Kept of a run; of the cells' trials only what figures need.
+SEALED = "hashes.json"
 FILES = ("manifest.json", "plan.json", "summary.json", "timings.json")
+
+
+# Kept of a trial.
+_FIGURES = ("verdict", "windows", "checks", "corruptions", "hits")
 
 
 def stone_path(results: Path, run: str) -> Path:
@@ -30,3 +36,28 @@ def read_stone(path: Path) -> dict[str, Any]:
     if content.get("format") != FORMAT or not isinstance(files, dict):
         raise UserError(f"{path}: does not hold what is left of a removed run")
     return content
+
+
+def read_folder(path: Path) -> dict[str, Any]:
+    """A run's folder in the form of a stone."""
+    files = {name: load(path / name) for name in FILES if (path / name).is_file()}
+    config = load(path / "config.json") if (path / "config.json").is_file() else {}
+    return {
+        "sealed": (path / SEALED).is_file(),
+        "host": str((config.get("host") or {}).get("kind", "nested")),
+        "known": dict(config.get("known") or {}),
+        "files": files,
+    }
+
+
+def write_stone(results: Path, folder: Path) -> None:
+    """Of a sealed run that is about to be removed. The hash of its ``hashes.json`` is kept, so that
+    an exported archive of it can be recognized.
+    """
+    content = read_folder(folder)
+    for cell in content["files"]["summary.json"]["cells"]:
+        cell["trials"] = [{name: trial[name] for name in _FIGURES} for trial in cell["trials"]]
+    first = {"format": FORMAT, "removed": now(), "hashes_sha256": sha256(folder / SEALED)}
+    path = stone_path(results, folder.name)
+    path.parent.mkdir(exist_ok=True)
+    write_atomic(path, dump({**first, **content}))

@@ -59,7 +59,12 @@ def configure(
     """The user's configuration with ``changes`` and only the pairs' cells: pure."""
     matrix = MatrixConfig(kernels=[], include=[cell for _, *pair in names for cell in pair])
     return config.model_copy(
-        update={**changes, "matrix": matrix, "expect": {"corrupts": list(affected)}}
+        update={
+            **changes,
+            "matrix": matrix,
+            "expect": {"corrupts": list(affected)},
+            "known": {},
+        }
     )
 
 

@@ -86,6 +86,8 @@ def test_a_control_needs_no_other() -> None:
         ("kernels: {a: {control: bad}}\nhost: {kind: real}", "address"),
         ("kernels: {a: {control: bad}}\nstress: {settings: {opener: 1}}", "openers"),
         ("kernels: {a: {control: bad}}\nexpect: {clean: [pv-b]}", "matches no cell"),
+        ("kernels: {a: {control: bad}}\nknown: {pv-b: a bug}", "known: 'pv-b' matches no cell"),
+        ("kernels: {a: {control: bad}}\nkeep: {nights: 0}", "keep.nights"),
         ("kernels: {a: {control: bad}}\nmatrix: {include: [xen-a]}", "not a cell id"),
         ("kernels: {a: {control: bad}}\nmatrix: {include: [pv-b]}", "not under 'kernels:'"),
         ("kernels: {a: {control: bad}}\nmatrix: {exclude: ['*']}", "no cell left"),
