@@ -129,12 +129,20 @@ def find_changes(results: Sequence[Result]) -> list[Change]:
     """
     found = [
         *_find_flips(results),
-        *_find_rates(results),
-        *_find_drifts(results),
+        *(change for own in _split(results) for change in _find_rates(own)),
+        *(change for own in _split(results) for change in _find_drifts(own)),
         *(change for verdict in _UNWANTED for change in _find_frequencies(results, verdict)),
     ]
     order = {result.run: number for number, result in enumerate(results)}
     return sorted(found, key=lambda change: order[change.run])
+
+
+def _split(results: Sequence[Result]) -> list[list[Result]]:
+    """By job: each boots a cell in its own way, and the same cell in one night by turns."""
+    found: dict[str | None, list[Result]] = {}
+    for result in results:
+        found.setdefault(result.job, []).append(result)
+    return list(found.values())
 
 
 def _find_flips(results: Sequence[Result]) -> Iterator[Change]:

@@ -120,7 +120,7 @@ def _read_results(
         if found is None or (found["reason"] == NOT_YET and not found["trials"]):
             continue
         control = control_of(cell, possible)
-        inputs = find_inputs(cell, files["manifest.json"])
+        inputs = find_inputs(cell, files["manifest.json"], content.get("stress", ""))
         host = cell.host or OWN_HOSTS.get(content["host"], content["host"])
         label = next((text for glob, text in content["known"].items() if fits(cell.id, glob)), None)
         yield _make_result(run, cell, host, found, control.id if control else None, inputs), label

@@ -3,7 +3,8 @@
 
 A result can differ because the kernel does, or because something else does. So everything that a
 cell's rate may depend on has a name here: kernel, xen, qemu, accelerator, firmware, dom0 (the Xen
-host's packages), program, settings, machine, and rules (of the lab, by which it judged).
+host's packages), program, settings, stress (when a boot ends), machine, and rules (by which the
+lab judged).
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from lab.system.files import sha256_of
 _SHORT = 12  # hex digits of a hash that a person sees
 
 
-def find_inputs(cell: Cell, manifest: dict[str, Any]) -> dict[str, str]:
-    """By name; what a manifest does not say is left out."""
+def find_inputs(cell: Cell, manifest: dict[str, Any], stress: str = "") -> dict[str, str]:
+    """By name; what a manifest does not say is left out. ``stress``: as ``say_stress`` says it."""
     supplies = _part(manifest, "supplies")
     found = {
         "kernel": _say_built(_part(_part(supplies, "kernels"), cell.kernel)),
         "xen": "" if cell.guest == "native" else _find_xen(cell, supplies),
         "program": _shorten(_part(supplies, "program").get("sha256")),
         "settings": _say_settings(cell),
+        "stress": stress,
         "rules": str(manifest.get("rules", "")),
     }
     if cell.board:
@@ -34,6 +36,22 @@ def find_inputs(cell: Cell, manifest: dict[str, Any]) -> dict[str, str]:
     if cell.nested and not cell.board:
         found["dom0"] = _say_image(_part(supplies, "dom0_image"))
     return {name: text for name, text in found.items() if text}
+
+
+def say_stress(config: dict[str, Any]) -> str:
+    """When a boot ends, and what else bears on a rate, from config.json; it may be empty."""
+    stress, confidence = _part(config, "stress"), _part(config, "confidence")
+    memory, shift = _part(config, "guests").get("memory_mib"), config.get("icount")
+    words = [
+        _count(stress.get("seconds"), "s"),
+        f"stop {stress['stop']}" if "stop" in stress else "",
+        _count(confidence.get("control_hits"), "hits of a control"),
+        _count(stress.get("windows"), "windows"),
+        _count(stress.get("arch"), "bit"),
+        _count(memory, "MiB"),
+        f"icount {shift}" if shift is not None else "",
+    ]
+    return ", ".join(word for word in words if word)
 
 
 def find_changed(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.errors import UserError
 from lab.evidence.content import dump, load
+from lab.history.inputs import say_stress
 from lab.system.clock import now
 from lab.system.files import sha256, write_atomic
 
@@ -46,6 +47,7 @@ def read_folder(path: Path) -> dict[str, Any]:
         "sealed": (path / SEALED).is_file(),
         "host": str((config.get("host") or {}).get("kind", "nested")),
         "known": dict(config.get("known") or {}),
+        "stress": say_stress(config),
         "files": files,
     }
 

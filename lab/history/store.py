@@ -22,7 +22,7 @@ from lab.history.result import Result, Run
 from lab.system.cache import locked
 from lab.verdict.severity import Verdict
 
-VERSION = 1  # of the tables; another one: made anew
+VERSION = 2  # of the tables, and of what is read into them; another one: made anew
 UNUSABLE = sqlite3.OperationalError  # a full or read-only disk, a writer that does not end
 DAMAGED = sqlite3.DatabaseError  # of which the other one is a kind
 _OURS = 0x6C616268  # application_id: "labh"

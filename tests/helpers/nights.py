@@ -75,7 +75,9 @@ def write_run(
     first = {"format": FORMAT, "began": began(name), "command": "lab run"}
     folder.write("manifest.json", {**first, **INPUTS, **manifest})
     folder.write("plan.json", {"cells": [asdict(found.cell) for found in cells]})
-    config: dict[str, Any] = {"host": {"kind": "nested"}, "known": known or {}}
+    config: dict[str, Any] = {
+        "host": {"kind": "nested"}, "known": known or {}, "stress": {"seconds": 12, "stop": "auto"},
+    }  # fmt: skip
     folder.write("config.json", config)
     folder.write("summary.json", {"cells": [found.as_json() for found in cells]})
     folder.time("all cells", sum(found.seconds for found in cells))

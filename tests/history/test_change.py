@@ -94,6 +94,14 @@ def test_a_changed_input_begins_a_new_series() -> None:
     assert [change.since for change in two] == ["r24"]
 
 
+def test_each_job_has_a_series_of_its_own() -> None:
+    """A look at the control each night, with few hits, and then the control of a job."""
+    looks = [replace(result, job="health") for result in with_rates(*[14] * 12)]
+    job = [replace(r, job="all", run=f"{r.run}b") for r in with_rates(*[42] * 8, *[21] * 4)]
+    mixed = [result for both in zip(looks, job, strict=True) for result in both]
+    assert [change.since for change in find_changes(mixed)] == ["r8b"]
+
+
 def test_swarms_in_boots_that_differ_are_not_a_change() -> None:
     """The same numbers: once in boots that are alike, once in boots that are all or nothing."""
     alike, swarms = [], []

@@ -16,7 +16,7 @@ import pytest
 from lab.errors import UserError
 from lab.history import gather, store
 from lab.history.index import FILE, Index, open_index
-from lab.history.stone import stone_path
+from lab.history.stone import write_stone
 from lab.verdict.severity import Verdict
 from tests.helpers.nights import INPUTS, control, outcome, write_run
 from tests.helpers.project import PROJECT
@@ -58,6 +58,7 @@ def test_what_a_run_and_its_cells_say(results: Path) -> None:
             "accelerator": "tcg",
             "program": "3899207eceb2",
             "settings": "as by default",
+            "stress": "12 s, stop auto",
             "machine": "AMD EPYC, 2 cores, 6.1.0-40-amd64",
             "rules": "a1b2c3d4e5f60718",
         }
@@ -148,12 +149,7 @@ def test_a_stone_is_read_as_its_folder_was(results: Path) -> None:
     with open_index(results) as index:
         before = index.results(run=FIRST)
     folder = results / FIRST
-    files = {n: json.loads((folder / n).read_text()) for n in (
-        "manifest.json", "plan.json", "summary.json", "timings.json")}  # fmt: skip
-    stone = stone_path(results, FIRST)
-    stone.parent.mkdir()
-    body = {"format": 1, "sealed": True, "host": "nested", "known": {}, "files": files}
-    stone.write_text(json.dumps(body))
+    write_stone(results, folder)
     with open_index(results) as index:
         assert not index.runs()[0].removed  # as long as the folder is there too
     shutil.rmtree(folder)
@@ -241,7 +237,9 @@ def test_processes_that_open_it_at_once_agree(results: Path) -> None:
 def test_inputs_that_a_manifest_does_not_name_are_left_out(tmp_path: Path) -> None:
     write_run(tmp_path, FIRST, [control()], supplies={}, machine={}, rules="")
     with open_index(tmp_path) as index:
-        assert index.results()[0].inputs == {"settings": "as by default"}
+        assert index.results()[0].inputs == {
+            "settings": "as by default", "stress": "12 s, stop auto",
+        }  # fmt: skip
     assert INPUTS["rules"]
 
 
