@@ -176,6 +176,9 @@ def _find_rates(results: Sequence[Result]) -> Iterator[Change]:
 
 def _find_drifts(results: Sequence[Result]) -> Iterator[Change]:
     counted = [r for r in results if r.verdict in _TELLING and r.boots and r.seconds > 0]
+    each = [result.seconds / len(result.boots) for result in counted]
+    if not each or max(each) < _DRIFT_FACTOR * min(each):
+        return
     taken = Durations()
     watch = Watch(taken, _FEWEST_NIGHTS)
     for point in _watch(counted, watch, lambda r: taken.add(r.seconds / len(r.boots))):

@@ -17,6 +17,7 @@ docs/history.md says what this promises; tests/nights.py simulates it.
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -128,12 +129,20 @@ class Durations:
         number = last - first
         total = self._sums[last] - self._sums[first]
         squares = self._squares[last] - self._squares[first]
-        weight, shape = self._WEIGHT + number, self._SHAPE + number / 2
+        weight = self._WEIGHT + number
         scale = self._SCALE + (squares - total * total / weight) / 2
-        return (
-            math.lgamma(shape) - math.lgamma(self._SHAPE)
-            + self._SHAPE * math.log(self._SCALE) - shape * math.log(scale)
-            + (math.log(self._WEIGHT) - math.log(weight) - number * math.log(2 * math.pi)) / 2
+        shape, constant = self._constant(number)
+        return constant - shape * math.log(scale)
+
+    @classmethod
+    @functools.cache
+    def _constant(cls, number: int) -> tuple[float, float]:
+        """The shape after so many nights, and what of the likelihood depends on nothing else."""
+        shape = cls._SHAPE + number / 2
+        width = math.log(cls._WEIGHT) - math.log(cls._WEIGHT + number)
+        return shape, (
+            math.lgamma(shape) - math.lgamma(cls._SHAPE) + cls._SHAPE * math.log(cls._SCALE)
+            + (width - number * math.log(2 * math.pi)) / 2
         )  # fmt: skip
 
 
