@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab.history.change import CorruptionGone, FirstCorruption, find_changes
 from lab.history.inputs import find_changed
 from lab.history.result import Result
 from lab.nightly.night import Change
@@ -18,7 +19,7 @@ def find_change(tonight: Result, history: Sequence[Result], is_control: bool) ->
 
     ``history``: of the same cell, the oldest first; runs of tonight and of no night do not count.
     """
-    earlier = [r for r in _of_job(history, tonight.job) if _is_before(r, tonight)]
+    earlier = [r for r in list_series(history, tonight.job) if _is_before(r, tonight)]
     last = next((r for r in reversed(earlier) if r.verdict is not Verdict.LAB_ERROR), None)
     if last is None or last.verdict is tonight.verdict:
         return None
@@ -50,7 +51,15 @@ def say_changed(before: Result, after: Result) -> list[str]:
     return [f"{name}: {was or '?'} -> {now or '?'}" for name, (was, now) in changed.items()]
 
 
-def _of_job(history: Sequence[Result], job: str | None) -> list[Result]:
+def find_drifts(history: Sequence[Result], job: str, night: str) -> list[str]:
+    """What is believed since tonight and no single night shows: rates, seconds; in sentences."""
+    found = find_changes(list_series(history, job))
+    flips = (FirstCorruption, CorruptionGone)  # seen by ``find_change`` already
+    fresh = [c for c in found if c.night == night and not isinstance(c, flips)]
+    return [f"{c.cell}: {c.sentence}{f' ({c.beside})' if c.beside else ''}" for c in fresh]
+
+
+def list_series(history: Sequence[Result], job: str | None) -> list[Result]:
     """The job's own results; or those of all jobs, as after a change of its name.
 
     Of a night only the first: the others confirm it.

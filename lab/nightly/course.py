@@ -12,16 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lab.config.nightly import HEALTH
 from lab.errors import LabError, UserError
 from lab.history.index import open_index
 from lab.nightly import bisect, tips
-from lab.nightly.compare import find_change
+from lab.nightly.compare import find_change, find_drifts
 from lab.nightly.desk import Desk, DiskFullError
 from lab.nightly.follow import follow
-from lab.nightly.health import hasten, judge_sight
-from lab.nightly.jobs import Job, find_controls, keep_seen
-from lab.nightly.night import JobRecord, Outcome, Sight
+from lab.nightly.health import look
+from lab.nightly.jobs import Job, keep_seen
+from lab.nightly.night import JobRecord, Outcome
 from lab.nightly.order import fits, list_left
 from lab.nightly.runs import Ran, Wanted
 from lab.nightly.summary import find_exit_code, make_sentence, write_text
@@ -41,7 +40,7 @@ class Course:
         """
         desk, night = self._desk, self._desk.night
         for plan in dict.fromkeys(sight.plan for sight in night.sights):
-            self._look(plan)
+            look(desk, plan, [job for job in self._jobs.values() if job.plan == plan])
         for carried in night.carried:
             bisect.go_on(desk, carried)
         for record in night.jobs:
@@ -50,47 +49,6 @@ class Course:
             if change.follow and change.job in self._jobs:
                 bisect.bisect(desk, self._at_tips(change.job), change)
         self._close()
-
-    # Health.
-
-    def _look(self, plan: str) -> None:
-        """Boot a plan's controls, and write down which of them corrupt."""
-        desk = self._desk
-        sights = [sight for sight in desk.night.sights if sight.plan == plan]
-        if all(sight.state != "not yet" for sight in sights):
-            return
-        jobs = [job for job in self._jobs.values() if job.plan == plan]
-        controls = {cell.id: cell for job in jobs for cell in find_controls(job)}
-        chosen = [replace(controls[s.control], added_as_control=False) for s in sights]
-        desk.say(f"can the lab see tonight? {', '.join(cell.id for cell in chosen)}")
-
-        def name(folder: str) -> None:
-            for sight in sights:
-                sight.run = folder
-            desk.save()
-
-        words = " ".join(cell.id for cell in chosen)
-        wanted = Wanted(
-            hasten(jobs[0].config), chosen, desk.text, desk.mark(HEALTH), f"lab run {words}"
-        )
-        try:
-            ran = desk.run(wanted, sights[0].run, name)
-        except DiskFullError:
-            raise
-        except (LabError, UserError) as error:
-            for sight in sights:
-                sight.state, sight.why = "blind", f"LAB_ERROR: {error}"
-        else:
-            found = {outcome.cell.id: outcome for outcome in ran.outcomes}
-            for sight in sights:
-                judge_sight(sight, found.get(sight.control))
-        self._say_sights(sights)
-        desk.save()
-
-    def _say_sights(self, sights: Sequence[Sight]) -> None:
-        for sight in sights:
-            if sight.state == "blind":
-                self._desk.say(f"BLIND: {sight.control} on {sight.host}: {sight.why}")
 
     # Jobs.
 
@@ -204,8 +162,19 @@ class Course:
 
     # The end.
 
+    def _find_drifts(self) -> list[str]:
+        """What the series of tonight's cells show, each with its job's own results."""
+        night, found = self._desk.night, []
+        with open_index(self._desk.results) as index:
+            for job in night.jobs:
+                for outcome in job.outcomes if job.state == "done" else ():
+                    history = index.results(cell=outcome.cell)
+                    found += find_drifts(history, job.job, night.night)
+        return found
+
     def _close(self) -> None:
         desk, night = self._desk, self._desk.night
+        night.drifts = self._find_drifts()
         night.left = list_left(night)
         night.sentence = make_sentence(night)
         night.exit_code = find_exit_code(night)

@@ -119,6 +119,7 @@ class Night(_Record):
     out_of_pool: dict[str, str] = Field(default_factory=dict)  # boards, with the reason
     jobs: list[JobRecord] = Field(default_factory=list)
     changes: list[Change] = Field(default_factory=list)
+    drifts: list[str] = Field(default_factory=list)  # rates and seconds, in sentences
     carried: list[Carried] = Field(default_factory=list)
     left: list[str] = Field(default_factory=list)  # jobs that come first in the next night
     notes: list[str] = Field(default_factory=list)

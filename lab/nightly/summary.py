@@ -37,6 +37,8 @@ def make_sentence(night: Night) -> str:
     wrong = [o.cell for o in list_unexpected(night) if o.cell not in {c.cell for c in fresh}]
     if wrong:
         parts.append(f"not as expected: {_list(wrong)}")
+    drifted = len(night.drifts)
+    parts += [f"{drifted} {'rate' if drifted == 1 else 'rates'} drifted"] if drifted else []
     parts += [f"{c.part.says}" for c in night.carried if c.part.state == "done"]
     blind = [sight for sight in night.sights if sight.state == "blind"]
     if blind:
@@ -83,6 +85,8 @@ def write_text(night: Night) -> str:
     lines = [f"Night {night.night}: {night.sentence or _say_unfinished(night)}", ""]
     if night.changes and not night.blind:
         lines += ["What changed", *(line for c in night.changes[:_MOST] for line in _say(c)), ""]
+    if night.drifts and not night.blind:
+        lines += ["What drifted", *(f"  {text}" for text in night.drifts[:_MOST]), ""]
     if night.carried:
         lines += ["Bisects of earlier nights"]
         lines += [f"  {c.cell} (night {c.night}): {c.part.says}" for c in night.carried]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -135,6 +136,7 @@ def set_up(
     monkeypatch.setattr("lab.nightly.lock.PATH", folder / "night.lock")
     monkeypatch.setattr("lab.evidence.manifest.hash_rules", lambda: "rules")  # reads all modules
     monkeypatch.setattr(os, "fsync", lambda _: None)  # thousands of files
+    monkeypatch.setattr("lab.run.cell.time", SimpleNamespace(monotonic=lab.clock))
     gmtime = time.gmtime
     monkeypatch.setattr(time, "gmtime", lambda at=None: gmtime(lab.at if at is None else at))
     return lab

@@ -51,6 +51,19 @@ def test_a_control_that_stays_clean_is_blind_and_nothing_is_claimed(
     assert "dom0-mine" not in lab.places[0].boots
 
 
+def test_one_silent_boot_of_a_control_is_not_blindness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = set_up(tmp_path, monkeypatch, by_kernel())
+    lab.script = lambda cell, count: (
+        BAD if cell.kernel == "control" and count > 1 else {**CLEAN, "windows": 100}
+    )
+    lab.night()
+    night = lab.last()
+    assert [sight.state for sight in night.sights] == ["sees"]
+    assert lab.places[0].boots[:2] == ["dom0-control", "dom0-control"]
+
+
 def test_a_lab_that_cannot_boot_its_control_is_blind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,3 +314,29 @@ def test_night_json_is_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     lab.night()
     path = lab.results / "nights" / lab.last().night / "night.json"
     assert json.loads(path.read_text())["format"] == 1
+
+
+BOARDS = """
+boards:
+  rack1:
+    power: {kind: command, "on": ["true"], "off": ["true"], status: ["true"]}
+    console: {kind: rfc2217, address: 127.0.0.1, port: 9}
+    mac: "52:54:00:12:34:56"
+    boot: {kind: network, address: 127.0.0.1, listen: 127.0.0.1}
+hosts: {rack1: {board: rack1}}
+"""
+
+
+def test_a_board_that_failed_its_check_leaves_the_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = set_up(tmp_path, monkeypatch, by_kernel())
+    lab.text = BOARDS + CONFIG.replace("[dom0-mine]", "[dom0-mine], hosts: [nested, rack1]")
+    monkeypatch.setattr("lab.nightly.health.find_fault", lambda name, _: f"{name} is out")
+    assert lab.night() == Exit.LAB_ERROR
+    night = lab.last()
+    assert night.out_of_pool == {"rack1": "rack1 is out"}
+    assert [(s.host, s.state) for s in night.sights] == [("nested", "sees"), ("rack1", "blind")]
+    assert night.jobs[0].notes == ["2 cells left out: their control is blind tonight"]
+    assert {o.host for job in night.jobs for o in job.outcomes} == {"nested"}
+    assert "blind where dom0-control@rack1 on rack1 should corrupt" in night.sentence

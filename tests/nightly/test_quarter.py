@@ -27,8 +27,9 @@ nightly:
     all: {cells: [dom0-mine, dom0-other], capsule: false}
 """
 CRASH: dict[str, Any] = {"end": False}
+LESS_BAD: dict[str, Any] = {"corruptions": 20, "hits": 15, "windows": 100}
 # What is planted, by the number of the night. A state lasts until the next one.
-CORRUPTS, MENDED, BLIND, CRASHES, KILLED, FLICKERS = 20, 30, 40, 50, 60, 75
+CORRUPTS, MENDED, BLIND, CRASHES, KILLED, FLICKERS, DRIFTS = 20, 30, 40, 50, 60, 75, 82
 
 
 class Killed(BaseException):
@@ -44,7 +45,9 @@ class Script:
 
     def __call__(self, cell: Cell, _: int) -> dict[str, Any]:
         if cell.kernel == "control":
-            return CLEAN if self.night == BLIND else BAD
+            if self.night == BLIND:
+                return CLEAN
+            return LESS_BAD if self.night >= DRIFTS else BAD
         if cell.kernel == "other":
             return CRASH if self.night == CRASHES else CLEAN
         if self.night == KILLED and not self.killed:
@@ -75,6 +78,11 @@ def test_a_quarter_of_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(nights) == NIGHTS
     assert {night.state for night in nights} == {"ended"}
     found = {number: news(night) for number, night in enumerate(nights) if night.changes}
+    drifts = {number: night.drifts for number, night in enumerate(nights) if night.drifts}
+    (drifted,) = drifts
+    assert DRIFTS <= drifted < DRIFTS + 5
+    assert [text.partition(":")[0] for text in drifts[drifted]] == ["dom0-control"]
+    assert "0.400 before" in drifts[drifted][0]
     assert found == {
         CORRUPTS: [("dom0-mine", "CLEAN", "CORRUPTS")],
         MENDED: [("dom0-mine", "CORRUPTS", "CLEAN")],
@@ -85,8 +93,10 @@ def test_a_quarter_of_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     }
     assert codes[CORRUPTS:MENDED] == [Exit.CORRUPTS] * (MENDED - CORRUPTS)
     odd = {*range(CORRUPTS, MENDED), BLIND, CRASHES, FLICKERS}
+    as_expected = [number for number in range(NIGHTS) if number not in odd]
+    assert {codes[number] for number in as_expected} == {Exit.OK}
+    odd.add(drifted)
     quiet = [number for number in range(NIGHTS) if number not in odd]
-    assert {codes[number] for number in quiet} == {Exit.OK}
     assert {nights[number].sentence for number in quiet} == {"3 cells, all as expected"}
     (change,) = nights[CORRUPTS].changes
     assert change.confirmed is True
