@@ -12,11 +12,12 @@ from lab.errors import UserError
 from lab.exitcodes import Exit
 from lab.nightly import bisect
 from lab.nightly.course import Course
-from lab.nightly.desk import Desk, explain_full
+from lab.nightly.desk import Desk, DiskFullError, explain_full
 from lab.nightly.folder import NightFolder, list_nights, read_nights
 from lab.nightly.health import list_sights
 from lab.nightly.jobs import resolve_jobs
 from lab.nightly.lock import BusyError, hold_machine
+from lab.nightly.morning import report_stop
 from lab.nightly.night import JobRecord, Night
 from lab.nightly.order import estimate, find_left, fits, list_left, sort_jobs
 from lab.nightly.summary import write_text
@@ -74,7 +75,11 @@ def _run(
     desk = Desk(results, folder, night, text, clock, terminal.say)
     desk.save()
     try:
-        Course(desk, jobs).run()
+        Course(desk, config, jobs).run()
+    except (DiskFullError, OSError) as error:
+        stopped = explain_full(error, results) if isinstance(error, OSError) else error
+        report_stop(desk, config, str(stopped))
+        raise stopped from error
     except KeyboardInterrupt:
         terminal.say(f"interrupted; `{repeat}` continues this night")
         return Exit.INTERRUPTED

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lab.config.lab import LabConfig
 from lab.errors import LabError, UserError
 from lab.history.index import open_index
 from lab.nightly import bisect, tips
@@ -20,6 +21,7 @@ from lab.nightly.desk import Desk, DiskFullError
 from lab.nightly.follow import follow
 from lab.nightly.health import look
 from lab.nightly.jobs import Job, keep_seen
+from lab.nightly.morning import publish
 from lab.nightly.night import JobRecord, Outcome
 from lab.nightly.order import fits, list_left
 from lab.nightly.runs import Ran, Wanted
@@ -30,8 +32,9 @@ from lab.system.clock import now
 class Course:
     """One night at its desk. ``jobs``: those of the night, in any order."""
 
-    def __init__(self, desk: Desk, jobs: Sequence[Job]) -> None:
+    def __init__(self, desk: Desk, config: LabConfig, jobs: Sequence[Job]) -> None:
         self._desk = desk
+        self._config = config
         self._jobs = {job.name: job for job in jobs}
 
     def run(self) -> None:
@@ -178,9 +181,13 @@ class Course:
         night.left = list_left(night)
         night.sentence = make_sentence(night)
         night.exit_code = find_exit_code(night)
-        night.ended, night.state = now(), "ended"
+        night.ended = now()
         text = write_text(night)
         desk.folder.write_summary(text)
         desk.save()
         desk.say(f"\n{text}")
+        # Before the night counts as ended: one that is killed here sends its summary again.
+        night.notes += publish(desk, self._config, text)
+        night.state = "ended"
+        desk.save()
         desk.say(f"evidence  {desk.folder.path}")

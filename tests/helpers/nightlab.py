@@ -134,6 +134,7 @@ def set_up(
     monkeypatch.setattr("lab.run.schedule.OwnMachine", lambda *_: place)
     monkeypatch.setattr("lab.run.schedule.Durations", lambda: Durations(folder / "durations.json"))
     monkeypatch.setattr("lab.nightly.lock.PATH", folder / "night.lock")
+    monkeypatch.setattr("lab.nightly.morning.write_pages", lambda results: results / "page")
     monkeypatch.setattr("lab.evidence.manifest.hash_rules", lambda: "rules")  # reads all modules
     monkeypatch.setattr(os, "fsync", lambda _: None)  # thousands of files
     monkeypatch.setattr("lab.run.cell.time", SimpleNamespace(monotonic=lab.clock))

@@ -17,6 +17,7 @@ from lab.nightly import command
 from lab.nightly.lock import hold_machine
 from lab.nightly.night import Change, Night
 from lab.nightly.summary import find_exit_code
+from lab.page.write import write_pages
 from tests.helpers.nightlab import BAD, CLEAN, CONFIG, DAY, by_kernel, set_up
 
 
@@ -340,3 +341,36 @@ def test_a_board_that_failed_its_check_leaves_the_pool(
     assert night.jobs[0].notes == ["2 cells left out: their control is blind tonight"]
     assert {o.host for job in night.jobs for o in job.outcomes} == {"nested"}
     assert "blind where dom0-control@rack1 on rack1 should corrupt" in night.sentence
+
+
+def test_the_summary_is_sent_and_the_pages_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = set_up(tmp_path, monkeypatch, by_kernel())
+    monkeypatch.setattr("lab.nightly.morning.write_pages", write_pages)
+    lab.text = f"{CONFIG}\nnotify: {{command: [cp, /dev/stdin, {tmp_path}/sent]}}\n"
+    assert lab.night() == Exit.OK
+    night = lab.last()
+    summary = (lab.results / "nights" / night.night / "summary.txt").read_text()
+    assert (tmp_path / "sent").read_text() == summary
+    assert night.sentence in (lab.results / "page" / "index.html").read_text()
+    assert night.notes == []
+
+
+def test_what_cannot_be_sent_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = set_up(tmp_path, monkeypatch, by_kernel())
+    lab.text = f"{CONFIG}\nnotify: {{command: [/none/such]}}\n"
+    assert lab.night() == Exit.OK
+    assert lab.last().state == "ended"
+    assert lab.last().notes == [
+        "notify.command: /none/such cannot be run (No such file or directory)"
+    ]
+
+
+def test_a_full_disk_is_sent_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = set_up(tmp_path, monkeypatch, by_kernel())
+    lab.text = f"{CONFIG}\nnotify: {{command: [cp, /dev/stdin, {tmp_path}/sent]}}\n"
+    monkeypatch.setattr("lab.nightly.desk.NEEDED_MIB", 1 << 40)
+    with pytest.raises(LabError, match="the disk is full"):
+        lab.night()
+    assert "stopped: " in (tmp_path / "sent").read_text()
