@@ -137,7 +137,7 @@ def set_up(
     monkeypatch.setattr("lab.nightly.morning.write_pages", lambda results: results / "page")
     monkeypatch.setattr("lab.evidence.manifest.hash_rules", lambda: "rules")  # reads all modules
     monkeypatch.setattr(os, "fsync", lambda _: None)  # thousands of files
-    monkeypatch.setattr("lab.run.cell.time", SimpleNamespace(monotonic=lab.clock))
+    monkeypatch.setattr("lab.run.cell.time", SimpleNamespace(monotonic=lambda: 1.0))
     gmtime = time.gmtime
     monkeypatch.setattr(time, "gmtime", lambda at=None: gmtime(lab.at if at is None else at))
     return lab
