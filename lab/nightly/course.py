@@ -96,8 +96,7 @@ class Course:
             self._bring_up_to_date(record, job)
             ran = self._run(record, replace(self._at_tips(job.name), cells=tuple(seen)), earlier)
         except DiskFullError:
-            record.state = "waiting"
-            raise
+            raise  # the run is continued with the night
         except (LabError, UserError) as error:
             record.state, record.why = "failed", str(error)
             desk.say(f"{record.job}: not run: {error}")
