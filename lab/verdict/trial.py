@@ -14,6 +14,7 @@ from lab.console import text as consoletext
 from lab.console.records import Record, Transcript
 from lab.console.watch import Ending
 from lab.verdict.facts import TrialFacts, TrialVerdict
+from lab.verdict.lost import find_lost
 from lab.verdict.origin import find_foreign
 from lab.verdict.severity import Verdict
 from lab.verdict.vacuity import ALLOCATION_GONE, LAZY_GONE, find_vacuity, read_version
@@ -41,9 +42,12 @@ def judge(facts: TrialFacts, console: bytes, ending: Ending | None) -> TrialVerd
         return say(Verdict.LAB_ERROR, "the control kernel warned in #NM: its FPU code is broken")
     if start is not None and start.fields.get("inject", "0") != "0":
         return say(Verdict.LAB_ERROR, "the program ran with inject=1: its corruptions are its own")
+    foreign = find_foreign(facts, console)
+    if foreign and figures["corruptions"]:
+        return say(Verdict.LAB_ERROR, f"{foreign}, and the corruptions in it are not this boot's")
     if figures["corruptions"]:
         return say(Verdict.CORRUPTS, _corruption(figures))
-    dead = _death(facts, start, transcript, console, ending)
+    dead = _death(foreign, transcript, console, ending)
     if dead:
         return say(*dead)
     fault = _detector_fault(transcript)
@@ -117,24 +121,22 @@ def _agrees(counted: Record) -> bool:
 
 
 def _death(
-    facts: TrialFacts,
-    start: Record | None,
-    transcript: Transcript,
-    console: bytes,
-    ending: Ending | None,
+    foreign: str | None, transcript: Transcript, console: bytes, ending: Ending | None
 ) -> tuple[Verdict, str] | None:
     if ending is None:
         return Verdict.LAB_ERROR, "the lab was killed during this trial"
     if ending.how in ("lab_error", "interrupted"):
         return Verdict.LAB_ERROR, ending.detail or "interrupted"
-    foreign = find_foreign(facts, console)
     if foreign:
         return Verdict.LAB_ERROR, f"{foreign} ({_how(ending)})"
     # What happens after the end record, while the guest is powered off, is not the trial.
     died = consoletext.death(console[: console.find(b" end t=")])
     if died:
         return Verdict.CRASHED, died
-    if start is None:
+    lost = find_lost(transcript, console)
+    if lost:
+        return Verdict.LAB_ERROR, f"{lost} on the console: nothing can be said ({_how(ending)})"
+    if not transcript.records:
         return Verdict.CRASHED, f"silent: the program never started ({_how(ending)})"
     if transcript.last("end") is None:
         last = transcript.records[-1]
