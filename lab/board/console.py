@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ _RETRY_SECONDS = 0.5
 _TAKE_SECONDS = 0.2
 _QUIET_SECONDS = 0.3  # of silence: nothing is on its way any more
 _DRAIN_SECONDS = 5.0
+_MOST_LOST_SECONDS = 60.0  # without a connection: a terminal server that restarts takes less
 
 Opener = Callable[[BoardConfig, Path, bool], Source]
 
@@ -85,6 +87,25 @@ class Following:
         self.size = 0  # bytes so far
         self.losses = 0  # how often the connection was lost
         self.connected = True
+        self._lost: float | None = None  # since when, on the monotonic clock
+
+    def find_problem(self) -> str:
+        """Why it is useless to wait any longer, in a sentence; empty while it is not."""
+        lost = self._lost
+        if lost is None or time.monotonic() - lost < _MOST_LOST_SECONDS:
+            return ""
+        return (
+            f"{self._name}: its console ({self._console}) is gone after {self.size} bytes, and "
+            f"could not be opened again for {_MOST_LOST_SECONDS:.0f} s"
+        )
+
+    def refuse_losses(self) -> None:
+        """LabError where the connection was lost: what is not in the file may have been said."""
+        if self.losses:
+            raise LabError(
+                f"{self._name}: the connection to its console ({self._console}) was lost "
+                f"{self.losses} times ({NOTES}): what it did not show says nothing"
+            )
 
     def check(self) -> None:
         """LabError when the file could not be written: the console is then not whole."""
@@ -142,6 +163,7 @@ class Following:
             return source.take(seconds)
         except OSError as error:
             self.connected = False
+            self._lost = time.monotonic()
             self.losses += 1
             self._note(f"lost after {self.size} bytes: {' '.join(str(error).split())}")
             _close(source)
@@ -154,6 +176,7 @@ class Following:
             self.stop.wait(_RETRY_SECONDS)
             return None
         self.connected = True
+        self._lost = None
         self._note(f"open again after {self.size} bytes")
         return source
 

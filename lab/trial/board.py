@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,15 +114,25 @@ class BoardPlace:
         progress.boot(task.cell.id, task.trial, "switching the board off")
         console.touch()
         boot, log = self.make_boot(task), console.with_name(LOG)
-        with self._server.offer(boot, log) as offer, self._machine.console.follow(console):
+        with (
+            self._server.offer(boot, log) as offer,
+            self._machine.console.follow(console) as following,
+        ):
             self._machine.power.off()
             watched = Watch(task.deadline, lambda look: show(progress, task, look), stop)
             try:
                 progress.boot(task.cell.id, task.trial, "booting")
                 self._machine.power.on()
-                how = watch(console, watched, offer)
+                how = watch(
+                    console,
+                    watched,
+                    lambda: offer.problem or following.find_problem(),
+                    lambda: offer.came_back,
+                )
             finally:
                 self._machine.power.off()
+        if how != "finished":
+            following.refuse_losses()
         return Ending(how, _describe(offer), watched.seconds(), watched.booted)
 
     def keep(
@@ -142,8 +153,16 @@ def xen_words(config: BoardConfig, task: Assignment, more: str) -> str:
     return " ".join(word for word in words if word)
 
 
-def watch(console: Path, watched: Watch, offer: Offer) -> str:
-    """How the boot ends, in the word of an ``Ending``; LabError for a fault of the server's."""
+def watch(
+    console: Path,
+    watched: Watch,
+    find_problem: Callable[[], str],
+    came_back: Callable[[], float | None],
+) -> str:
+    """How the boot ends, in the word of an ``Ending``; LabError for a problem that is found.
+
+    ``came_back``: when the board was seen to boot something else, on the monotonic clock.
+    """
     size, finished = 0, False
     while True:
         grown = console.stat().st_size
@@ -157,12 +176,13 @@ def watch(console: Path, watched: Watch, offer: Offer) -> str:
             return "finished"
         if size > MOST_BYTES:
             return "flooded"
-        if offer.problem:
-            raise LabError(offer.problem)
+        problem = find_problem()
+        if problem:
+            raise LabError(problem)
         given_up = watched.find_reason_to_stop()
         if given_up:
             return given_up
-        back = offer.came_back
+        back = came_back()
         if back is not None and time.monotonic() - back > _COME_BACK_GRACE:
             return "exited"
         time.sleep(_POLL)

@@ -87,6 +87,24 @@ def test_what_came_before_a_loss_and_after_it_is_all_there(tmp_path: Path) -> No
     assert back.endswith("tcp a port 1: open again after 8 bytes")
 
 
+def test_a_loss_is_refused_and_a_long_one_is_a_reason_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opener = script(Script(b"one", OSError("cable")))
+    path = tmp_path / "console.log"
+    with Console("rack1", board(kind="tcp", address="a", port=1), opener).follow(path) as seen:
+        seen.refuse_losses()
+        Deadline(20).wait_for(lambda: not seen.connected, "the loss")
+        assert not seen.find_problem()
+        monkeypatch.setattr(module, "_MOST_LOST_SECONDS", 0.0)
+        assert seen.find_problem() == (
+            "rack1: its console (tcp a port 1) is gone after 3 bytes, and could not be opened "
+            "again for 0 s"
+        )
+    with pytest.raises(LabError, match=r"^rack1: the connection to its console \(.*\) was lost 1 "):
+        seen.refuse_losses()
+
+
 def test_what_is_on_its_way_when_the_block_ends_still_arrives(tmp_path: Path) -> None:
     path = tmp_path / "console.log"
     opener = script(Script(*[b"x"] * 5000))

@@ -3,7 +3,7 @@
 
 A real IPMI 2.0 server, pyghmi's, on the loopback address. The password is in FOLDER/password. While
 FOLDER/stuck exists it lies: it says "on" and does nothing. While FOLDER/dead exists it agrees to
-everything, and the machine is off.
+everything, and the machine is off. FOLDER/bmc.events has a line for each on and off that came.
 """
 
 from __future__ import annotations
@@ -59,13 +59,19 @@ class BoardBmc(Bmc):  # type: ignore[misc] # pyghmi has no types
             return "on" if self._told else "off"
         return "on" if lives or self._stuck else "off"
 
+    def _note(self, word: str) -> None:
+        with (self._folder / "bmc.events").open("a") as out:
+            out.write(f"{word}\n")
+
     def power_on(self) -> None:
+        self._note("on")
         self._told = True
         if not self._dead and self.get_power_state() == "off":
             with (self._folder / "qemu.log").open("ab") as log:
                 self._process = subprocess.Popen(tie(self._argv), stdout=log, stderr=log)
 
     def power_off(self) -> None:
+        self._note("off")
         self._told = False
         if self._process is not None and not self._stuck:
             self._process.kill()

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -131,6 +132,10 @@ class Rig:
         process = self._processes.pop(name)
         process.kill()
         process.wait()
+
+    def pause(self, name: str, stopped: bool = True) -> None:
+        """Stop a part without ending it, as one that no longer answers; or let it go on."""
+        self._processes[name].send_signal(signal.SIGSTOP if stopped else signal.SIGCONT)
 
     def stop(self) -> None:
         for name in reversed(list(self._processes)):

@@ -54,6 +54,8 @@ class Machine:
         self.did: list[str] = []
         self.refuses = ""
         self.path = Path()
+        self.losses = 0
+        self.problem = ""
         self.power = self.console = self
 
     def on(self) -> None:
@@ -67,11 +69,18 @@ class Machine:
         self.did.append("off")
 
     @contextlib.contextmanager
-    def follow(self, path: Path) -> Iterator[None]:
+    def follow(self, path: Path) -> Iterator[Machine]:
         self.did.append("follow")
         self.path = path
-        yield
+        yield self
         self.did.append("end")
+
+    def find_problem(self) -> str:
+        return self.problem
+
+    def refuse_losses(self) -> None:
+        if self.losses:
+            raise LabError("b1: the connection to its console was lost")
 
 
 class Bench:
@@ -159,6 +168,26 @@ def test_a_board_that_asks_again_has_rebooted(
 
     ending = bench.boot(Machine(boots))
     assert (ending.how, ending.detail) == ("exited", "it asked the lab again what to boot")
+
+
+def test_a_console_that_was_lost_says_nothing_by_its_silence(bench: Bench) -> None:
+    """... but a program whose last record came has said it all."""
+    machine = Machine(lambda: b"words")
+    machine.losses = 1
+    with pytest.raises(LabError, match="was lost"):
+        bench.boot(machine, 0.3)
+    assert machine.did[-2:] == ["off", "end"]
+    machine.boots = lambda: console(xen="none")
+    bench.console.unlink()
+    assert bench.boot(machine).how == "finished"
+
+
+def test_a_console_that_is_gone_ends_the_boot(bench: Bench) -> None:
+    machine = Machine(lambda: b"words")
+    machine.problem = "b1: its console is gone"
+    with pytest.raises(LabError, match=r"^b1: its console is gone$"):
+        bench.boot(machine, 60)
+    assert machine.did[-1] == "off"
 
 
 def test_a_flood_is_stopped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
