@@ -220,7 +220,7 @@ def run_to_end(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_two_labs_want_one_board(metal: Metal, tmp_path: Path) -> None:
-    """The second is told who has it, and the first is not disturbed."""
+    """The second learns who has it, and the first is not disturbed."""
     path = write_config(metal, tmp_path)
     with open_board("rack", metal.rig.config) as machine:
         machine.power.on()
