@@ -159,7 +159,7 @@ def draw_bars(name: str, rows: Sequence[str], bars: Sequence[Bar], x_name: str) 
     """Stretches of time in rows that have names."""
     step, left = 20, 8 + min(230, 7 * max((len(row) for row in rows), default=0))
     height = _TOP + step * len(rows) + _BOTTOM
-    x = fit((bar.end for bar in bars), left, WIDTH - _RIGHT)
+    x = fit((bar.end for bar in bars), left, WIDTH - 2 * _RIGHT)
     bottom = height - _BOTTOM
     parts = []
     for tick in x.ticks():

@@ -56,8 +56,10 @@ def read_spans(stored: dict[str, Any]) -> list[Span]:
 
 
 def draw_schedule(spans: Sequence[Span]) -> str:
-    """A row for each boot, in the order of their beginning; waits are in their cell's first."""
-    names = dict.fromkeys(span.name for span in sorted(spans, key=lambda span: span.begin))
+    """A row for each boot; a wait is in the row of the boot that it was for."""
+    # What runs first is first; a cell that waits for its control has begun to wait before that.
+    order = sorted(spans, key=lambda span: (span.kind == "wait", span.begin))
+    names = dict.fromkeys(span.name for span in order)
     rows: dict[tuple[str, int], int] = {}
     for name in names:
         boots = sorted({span.boot for span in spans if span.name == name and span.boot}) or [0]
@@ -65,7 +67,16 @@ def draw_schedule(spans: Sequence[Span]) -> str:
             rows[name, boot] = len(rows)
     first = {name: min(boot for other, boot in rows if other == name) for name in names}
     bars = [
-        Bar(rows[s.name, s.boot or first[s.name]], s.begin, s.end, s.kind, s.says) for s in spans
-    ]
+        Bar(rows[s.name, s.boot or _find_next(s, spans) or first[s.name]], s.begin, s.end, s.kind,
+            s.says)
+        for s in spans
+    ]  # fmt: skip
     titles = [name if boot in (0, first[name]) else f"boot {boot}" for name, boot in rows]
     return draw_bars("The run's schedule", titles, bars, "seconds since the run began")
+
+
+def _find_next(wait: Span, spans: Sequence[Span]) -> int:
+    """The boot of the same cell that begins first after a state that is of no boot; 0 if none."""
+    after = [s for s in spans if s.name == wait.name and s.boot and s.begin >= wait.end - 0.05]
+    soon = min((span.begin for span in after), default=0.0) + 1  # some begin together
+    return min((span.boot for span in after if span.begin <= soon), default=0)

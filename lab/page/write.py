@@ -19,10 +19,10 @@ from lab.page.startpage import render_start
 from lab.system.files import write_atomic
 
 
-def write_pages(results: Path) -> Path:
+def write_pages(results: Path, fresh: Path | None = None) -> Path:
     """From the history and the runs' folders; returns the start page's path.
 
-    Runs that have pages keep them. LabError where they cannot be written.
+    Runs that have pages keep them, but for ``fresh``. LabError where they cannot be written.
     """
     with open_index(results) as index:
         runs, found = index.runs(), index.results()
@@ -31,7 +31,8 @@ def write_pages(results: Path) -> Path:
         write_history(results, runs, found)
         for run in runs:
             if not run.removed:
-                _write_missing(results / run.folder)
+                folder = results / run.folder
+                _write_missing(folder, fresh is not None and folder.name == fresh.name)
     except OSError as error:
         raise LabError(f"{results / PAGES}: cannot be written ({error.strerror})") from None
     return start
@@ -50,8 +51,9 @@ def write_run_pages(run: Path) -> Path:
     return folder.path / PAGES / INDEX
 
 
-def _write_missing(run: Path) -> None:
-    if (run / PAGES / INDEX).is_file() or not (run / "plan.json").is_file():
+def _write_missing(run: Path, anew: bool) -> None:
+    there = (run / PAGES / INDEX).is_file() and not anew
+    if there or not (run / "plan.json").is_file():
         return
     try:
         write_run(RunFolder.open(run))

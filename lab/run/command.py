@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.config.cells import Cell, cells, select
 from lab.config.deterministic import impossible
 from lab.config.lab import LabConfig
-from lab.evidence.run import RunFolder
+from lab.evidence.run import PAGES, RunFolder
 from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
 from lab.run.claims import conclude
@@ -104,14 +104,13 @@ def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repe
 
 def _write_pages(folder: RunFolder) -> str:
     """The run's pages and those over all runs. Whatever goes wrong here, the verdicts stand."""
-    from lab.page.write import write_pages, write_run_pages
+    from lab.page.write import write_pages
 
     try:
-        page = write_run_pages(folder.path)
-        write_pages(folder.path.parent)
+        write_pages(folder.path.parent, fresh=folder.path)
     except Exception as error:
-        return f"no page  {str(error) or type(error).__name__}; `lab page {shorten(folder.path)}`"
-    return f"page      {shorten(page)}"
+        return f"no page   {str(error) or type(error).__name__}"
+    return f"page      {shorten(folder.path)}/{PAGES}/index.html"
 
 
 def _replayable(config: LabConfig, outcomes: list[CellVerdict], folder: RunFolder) -> list[str]:
