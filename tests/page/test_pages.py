@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -18,6 +19,7 @@ from lab.evidence.run import RunFolder
 from lab.page.schedule import read_spans
 from lab.page.trialpage import say_again
 from lab.page.write import write_history, write_pages, write_run_pages
+from lab.run.command import _write_pages
 from tests.helpers.history import CONTROL, make_history
 from tests.helpers.hostile import HostilePlace
 from tests.helpers.project import PROJECT
@@ -173,12 +175,14 @@ def test_what_is_not_a_run_of_cells_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_quarter_of_nights_is_small_and_grows_slowly(tmp_path: Path) -> None:
+    assert measure(90, 50, tmp_path).size < 2 << 20
     sizes = {}
-    for nights in (30, 90, 180):
+    for nights in (1, 30, 90, 400):
         (tmp_path / str(nights)).mkdir()
         sizes[nights] = measure(nights, 6, tmp_path / str(nights)).size
-    assert measure(90, 50, tmp_path).size < 2 << 20
-    assert (sizes[180] - sizes[90]) / 90 < (sizes[90] - sizes[30]) / 60
+    grown = [(sizes[b] - sizes[a]) / (b - a) for a, b in pairwise(sizes)]
+    assert grown[0] > 2 * grown[1]
+    assert grown[1] > 1.3 * grown[2]
 
 
 def test_pages_of_a_made_up_history_are_whole(tmp_path: Path) -> None:
@@ -210,3 +214,15 @@ def test_pages_of_a_made_up_history_are_whole(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_one_cell_is_run_again_as_the_run_did(command: str, again: str) -> None:
     assert say_again(command, "dom0-x") == again
+
+
+def test_a_page_that_cannot_be_written_costs_a_run_nothing(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _write_pages(run).endswith(f"{run.path.name}/page/index.html")
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("not foreseen")
+
+    monkeypatch.setattr("lab.page.write.write_history", fail)
+    assert _write_pages(run) == "no page   not foreseen"
