@@ -25,6 +25,7 @@ PLANTED = {
     "rich": ("lab/run/command.py", "from rich.text import Text"),
     "yaml": ("lab/run/command.py", "import yaml"),
     "sqlite": ("lab/history/index.py", "import sqlite3"),
+    "smtp": ("lab/report/screen.py", "import smtplib"),
     "pages": ("lab/report/markdown.py", "import jinja2"),
     "junit": ("lab/run/outcomes.py", "import junit_xml"),
     "labgrid": ("lab/board/power.py", "import labgrid"),

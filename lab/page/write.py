@@ -62,7 +62,7 @@ def _write_missing(run: Path, anew: bool) -> None:
 
 
 def write_history(results: Path, runs: Sequence[Run], found: Sequence[Result]) -> None:
-    """The start page and one for each cell, and nothing that is not a page of today's cells."""
+    """The start page and one for each cell; pages of cells that are not there any more go."""
     folder = results / PAGES
     folder.mkdir(parents=True, exist_ok=True)
     write_style(folder)
@@ -77,5 +77,9 @@ def write_history(results: Path, runs: Sequence[Run], found: Sequence[Result]) -
     everything = sorted(
         (item for items in news.values() for item in items), key=lambda item: item.known.began
     )
+    known = {INDEX, *(name_cell(cell) for cell in by_cell)}
+    for path in folder.glob("*.html"):
+        if path.name not in known:
+            path.unlink()
     start = render_start(found, runs, everything, results)
     write_atomic(folder / INDEX, start, durable=False)

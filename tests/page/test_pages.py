@@ -191,7 +191,10 @@ def test_pages_of_a_made_up_history_are_whole(tmp_path: Path) -> None:
         (tmp_path / one.folder / "page").mkdir(parents=True)
         ids = "".join(f'<p id="{r.cell}">' for r in results if r.run == one.id)
         (tmp_path / one.folder / "page" / "index.html").write_text(ids)
+    write_history(tmp_path, *make_history(2, 20))
+    assert (tmp_path / "page" / "native-k3.html").is_file()
     write_history(tmp_path, runs, results)
+    assert len(list((tmp_path / "page").glob("*.html"))) == 1 + 15, "cells that are gone too"
     for page in (tmp_path / "page").glob("*.html"):
         check(page)
     start = html.unescape((tmp_path / "page" / "index.html").read_text())
