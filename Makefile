@@ -21,7 +21,8 @@ setup-dev:
 	@./setup.sh --dev
 
 run: setup
-	@$(LAB) run $(ARGS)
+	@$(LAB) run $(ARGS); code=$$?; \
+	echo "the same with a kernel of 2015, from kernel.org: $(LAB) run --plan mainline '*-3.19.8'"; exit $$code
 
 bench: setup
 	@$(LAB) run -c bench.yaml $(ARGS); code=$$?; $(LAB) figures "$${LAB_RESULTS:-results}/latest"; exit $$code

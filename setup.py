@@ -30,6 +30,7 @@ setup(
     package_dir={package: folder for package, (folder, _) in DATA.items()},
     package_data={
         "lab": ["py.typed"],
+        "lab.kernel": ["keys/*"],
         "lab.page": ["templates/*"],
         **{name: files for name, (_, files) in DATA.items()},
     },

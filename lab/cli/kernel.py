@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lab.cli.options import DEFAULT, ConfigOption
 from lab.errors import UserError
 
 if TYPE_CHECKING:
     from lab.config.kernel import KernelConfig
+    from lab.kernel.archive import Archive
 
 
 def add(app: typer.Typer) -> None:
@@ -22,7 +25,9 @@ def add(app: typer.Typer) -> None:
 
 
 def build(
-    tree: Annotated[str, typer.Argument(help="A Linux tree: a folder or a git URL.")],
+    tree: Annotated[
+        str, typer.Argument(help="A release such as 3.19.8, or a tree: a folder or a git URL.")
+    ],
     rev: Annotated[
         str | None, typer.Option(help="A git revision; by default the folder as it is.")
     ] = None,
@@ -36,26 +41,51 @@ def build(
     compiler: Annotated[
         str | None, typer.Option(help="Such as gcc-11; for old trees the oldest gcc by default.")
     ] = None,
+    config: ConfigOption = DEFAULT,
 ) -> None:
-    """Build a tree with the lab's configuration; prints the image and how to build it by hand."""
+    """Build a release or a tree with the lab's configuration.
+
+    Prints the image and how to build it by hand.
+    """
     from lab.kernel.resolve import resolve
     from lab.report.terminal import Terminal
 
-    config = _check(
-        tree=tree, rev=rev, patches=patch or [], fragments=fragment or [],
+    wanted = _check(
+        **_name_source(tree), rev=rev, patches=patch or [], fragments=fragment or [],
         make=dict(_variable(word) for word in make or []), compiler=compiler,
     ).absolute(Path.cwd())  # fmt: skip
+    archive = _find_archive(config)
     terminal = Terminal()
     with terminal.progress():
-        found = resolve("kernel", config, lambda state: terminal.board.state("kernel", state))
+        found = resolve("kernel", wanted, partial(terminal.board.state, "kernel"), archive)
     provenance = found.kernel.provenance
     terminal.say(f"image     {found.kernel.image} ({found.image.version})")
     terminal.say(f"symbols   {found.kernel.vmlinux}")
+    if wanted.release is not None:
+        terminal.say(f"verified  {provenance['source_proof']}, by {provenance['source_signer']}")
     for edit in provenance["fixups"]:
         terminal.say(f"fix-up    {edit} (lab/kernel/fixup_table.py says why)")
     terminal.say("again, by hand:")
     for line in provenance["repeat"]:
         terminal.say(f"  {line}")
+
+
+def _name_source(word: str) -> dict[str, str]:
+    """A folder of that name is meant before a release."""
+    from lab.config.kernel import is_release
+
+    return {"release" if is_release(word) and not Path(word).exists() else "tree": word}
+
+
+def _find_archive(config: Path) -> Archive:
+    """Mirror and keyring of the configuration; kernel.org where there is no lab.yaml."""
+    from lab.config.load import load
+    from lab.kernel.archive import Archive
+
+    if config == DEFAULT and not config.exists():
+        return Archive()
+    loaded = load(config)
+    return Archive(loaded.mirrors, loaded.keyring)
 
 
 def _check(**values: object) -> KernelConfig:

@@ -215,10 +215,14 @@ def _load(
     from lab.config.load import load
 
     if plan is not None:
+        from lab.config.lab import with_mirror
         from lab.config.load import plan_file
 
-        config = plan_file(plan)
+        where, config = config, plan_file(plan)
     loaded = load(config)
+    if plan is not None and (where != DEFAULT or where.exists()):
+        # A plan does not know this user's mirror.
+        loaded = with_mirror(loaded, load(where))
     if kernels:
         from lab.config.kernel import supply
 

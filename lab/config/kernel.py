@@ -13,17 +13,17 @@ from pydantic import Field, field_validator, model_validator
 from lab.config.model import Args, Model, check_args
 from lab.errors import UserError
 
-SOURCES = ("image", "package", "deb", "control", "tree", "supplied")
-# Keys that only a tree may have, and their defaults.
-_OF_A_TREE: dict[str, object] = {
-    "rev": None, "patches": [], "fragments": [], "make": {}, "compiler": None,
-}  # fmt: skip
+KERNEL_ORG = "https://cdn.kernel.org/pub/linux/kernel"  # the mirror by default
+SOURCES = ("image", "package", "deb", "control", "tree", "release", "supplied")
+# Keys that only a kernel which is built may have, and their defaults.
+_OF_A_BUILD: dict[str, object] = {"patches": [], "fragments": [], "make": {}, "compiler": None}
 _MAKE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_RELEASE = re.compile(r"2\.6\.\d{1,2}(\.\d{1,2})?|([3-9]|[1-9]\d)\.\d{1,2}(\.\d{1,3})?")
 _COMPILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
 
 
 class KernelConfig(Model):
-    """One kernel: exactly one of image, package, deb, control, tree, supplied."""
+    """One kernel: exactly one of image, package, deb, control, tree, release, supplied."""
 
     image: Path | None = Field(None, description="A bzImage; relative to this file.")
     package: str | None = Field(
@@ -36,20 +36,27 @@ class KernelConfig(Model):
     tree: str | None = Field(
         None, description="A Linux source tree to build: a folder or a git URL."
     )
+    release: str | None = Field(
+        None, description="A release of kernel.org to build, by version, such as 3.19.8."
+    )
     supplied: str | None = Field(
         None, description="What the user has to supply by --kernel NAME=BZIMAGE, in words."
     )
     rev: str | None = Field(None, description="tree: a git revision; by default the tree as it is.")
     patches: list[Path] = Field(
         default_factory=list,
-        description="tree: diffs, series, mboxes, mails, applied in this order.",
+        description="tree, release: diffs, series, mboxes, mails, applied in this order.",
     )
     fragments: list[Path] = Field(
-        default_factory=list, description="tree: configuration on top of the lab's fragments."
+        default_factory=list,
+        description="tree, release: configuration on top of the lab's fragments.",
     )
-    make: dict[str, str] = Field(default_factory=dict, description="tree: more make variables.")
+    make: dict[str, str] = Field(
+        default_factory=dict, description="tree, release: more make variables."
+    )
     compiler: str | None = Field(
-        None, description="tree: such as gcc-11; by default gcc, for old trees the oldest one here."
+        None,
+        description="tree, release: such as gcc-11; by default gcc, for old trees the oldest here.",
     )
     carries: str | None = Field(
         None,
@@ -61,6 +68,17 @@ class KernelConfig(Model):
     args: Args = ""
 
     _args = field_validator("args")(check_args)
+
+    @field_validator("release", mode="before")
+    @classmethod
+    def _version(cls, value: object) -> object:
+        if isinstance(value, float | int):
+            raise ValueError(
+                f"a version of two numbers is written in quotes, '3.10': YAML reads {value} here"
+            )
+        if isinstance(value, str) and not is_release(value):
+            raise ValueError(f"{value!r} is not a release of Linux: 2.6.32, 3.2 or 3.19.8 would be")
+        return value
 
     @field_validator("make")
     @classmethod
@@ -83,10 +101,13 @@ class KernelConfig(Model):
         if len(given) != 1:
             found = " and ".join(given) if given else "none"
             raise ValueError(f"a kernel has exactly one of {', '.join(SOURCES)}; here {found}")
-        if self.tree is None:
-            extra = [key for key in _OF_A_TREE if getattr(self, key) != _OF_A_TREE[key]]
+        if self.tree is None and self.release is None:
+            extra = [key for key in _OF_A_BUILD if getattr(self, key) != _OF_A_BUILD[key]]
+            extra = ["rev"] if self.rev is not None else extra
             if extra:
                 raise ValueError(f"{extra[0]!r} belongs to a 'tree', this kernel is not built")
+        if self.release is not None and self.rev is not None:
+            raise ValueError("'rev' belongs to a 'tree': a release is named by its version alone")
         return self
 
     def absolute(self, base: Path) -> KernelConfig:
@@ -101,6 +122,11 @@ class KernelConfig(Model):
         if self.tree is not None and "://" not in self.tree:
             change["tree"] = str(base / Path(self.tree).expanduser())
         return self.model_copy(update=change)
+
+
+def is_release(word: str) -> bool:
+    """Whether a word is a version as kernel.org names its releases, candidates aside."""
+    return _RELEASE.fullmatch(word) is not None
 
 
 def check_trees(kernels: Mapping[str, KernelConfig], names: Sequence[str], where: str) -> None:

@@ -16,13 +16,14 @@ from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
 from lab.config.hosts import RUNS, NamedHostConfig
 from lab.config.keep import KeepConfig
-from lab.config.kernel import KernelConfig, check_trees
+from lab.config.kernel import KERNEL_ORG, KernelConfig, check_trees
 from lab.config.kinds import GUEST_KINDS, Expectation, GuestKind, HostKind
 from lab.config.model import MAX_SHIFT, Args, Model, check_args
 from lab.config.nightly import NightlyConfig
 from lab.config.notify import NotifyConfig
 from lab.config.stress import Settings, StressConfig, check_settings
 from lab.config.xen import XenConfig
+from lab.system.download import check_mirror
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
 
@@ -83,6 +84,16 @@ class LabConfig(Model):
         default_factory=dict, description="More hosts by name (docs/hosts.md)."
     )
     kernels: dict[str, KernelConfig] = Field(min_length=1)
+    mirror: str | list[str] = Field(
+        KERNEL_ORG,
+        description="Where releases come from, laid out as kernel.org's pub/linux/kernel: a "
+        "folder, a file: or an https: address; or a list, asked in this order.",
+    )
+    keyring: Path | None = Field(
+        None,
+        description="Public keys that may sign releases, besides those of lab/kernel/keys; "
+        "relative to this file.",
+    )
     guests: GuestsConfig = GuestsConfig()
     stress: StressConfig = StressConfig()
     variations: dict[str, VariationConfig] = Field(default_factory=dict)
@@ -115,6 +126,15 @@ class LabConfig(Model):
         description="Where the runs' folders are made, relative to this file; null: results/ in "
         "the current folder. --results and $LAB_RESULTS have precedence.",
     )
+
+    @field_validator("mirror")
+    @classmethod
+    def _mirrors(cls, value: str | list[str]) -> str | list[str]:
+        if not value:
+            raise ValueError("a list of mirrors has at least one")
+        for mirror in [value] if isinstance(value, str) else value:
+            check_mirror(mirror)
+        return value
 
     @model_validator(mode="after")
     def _check_xens(self) -> LabConfig:
@@ -162,6 +182,12 @@ class LabConfig(Model):
         return ""
 
     @property
+    def mirrors(self) -> tuple[str, ...]:
+        """Where releases come from, in the order in which they are asked."""
+        given = [self.mirror] if isinstance(self.mirror, str) else self.mirror
+        return tuple(mirror.rstrip("/") or "/" for mirror in given)
+
+    @property
     def own_host(self) -> str:
         """What the host under `host:` is called where a name is needed."""
         return OWN_HOSTS[self.host.kind]
@@ -199,3 +225,13 @@ class LabConfig(Model):
         for name in value:
             _check_name(name)
         return value
+
+
+def with_mirror(config: LabConfig, other: LabConfig) -> LabConfig:
+    """The configuration with another's mirror and keyring, where it does not name its own."""
+    change = {
+        key: getattr(other, key)
+        for key in ("mirror", "keyring")
+        if key not in config.model_fields_set
+    }
+    return config.model_copy(update=change)

@@ -7,6 +7,7 @@ Every mistake is a UserError of one sentence that names the file, the key and th
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from lab.config.notify import MailConfig, NotifyConfig
 from lab.config.stress import StressConfig
 from lab.config.xen import XenConfig
 from lab.errors import UserError
+from lab.system.download import is_address
 from lab.system.project import data
 
 
@@ -110,11 +112,17 @@ def _absolute(config: LabConfig, base: Path) -> LabConfig:
     kernels = {name: kernel.absolute(base) for name, kernel in config.kernels.items()}
     xens = {name: hypervisor(xen) for name, xen in config.xens.items()}
     boards = {name: one.absolute(base) for name, one in config.boards.items()}
-    changed = {
+    changed: dict[str, Any] = {
         "kernels": kernels, "xen": hypervisor(config.xen), "xens": xens, "boards": boards,
         "nightly": config.nightly.absolute(base), "notify": config.notify.absolute(base),
     }  # fmt: skip
-    return config.model_copy(update={**rebase(config, ("results",)), **changed})
+    if "mirror" in config.model_fields_set:
+        changed["mirror"] = [_place_mirror(mirror, base) for mirror in config.mirrors]
+    return config.model_copy(update={**rebase(config, ("results", "keyring")), **changed})
+
+
+def _place_mirror(mirror: str, base: Path) -> str:
+    return mirror if is_address(mirror) else os.path.normpath(base / Path(mirror).expanduser())
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -9,18 +9,29 @@ from pathlib import Path
 from lab.config.kernel import KernelConfig
 from lab.errors import UserError
 from lab.kernel import image as bzimage
+from lab.kernel.archive import Archive
 from lab.kernel.kernel import Bootable, Kernel
 from lab.system import debian
 from lab.system.answers import cached_sha256
 
 
-def resolve(name: str, config: KernelConfig, report: Callable[[str], None]) -> Bootable:
-    """Find, download or build a kernel and look into its image; UserError when it is not there."""
-    kernel = _find_kernel(name, config, report)
+def resolve(
+    name: str,
+    config: KernelConfig,
+    report: Callable[[str], None],
+    archive: Archive | None = None,
+) -> Bootable:
+    """Find, download or build a kernel and look into its image; UserError when it is not there.
+
+    ``archive``: where releases come from; kernel.org by default.
+    """
+    kernel = _find_kernel(name, config, report, archive or Archive())
     return Bootable(kernel, bzimage.read(kernel.image))
 
 
-def _find_kernel(name: str, config: KernelConfig, report: Callable[[str], None]) -> Kernel:
+def _find_kernel(
+    name: str, config: KernelConfig, report: Callable[[str], None], archive: Archive
+) -> Kernel:
     if config.control is not None:
         from lab.kernel.control import build_control
 
@@ -30,6 +41,13 @@ def _find_kernel(name: str, config: KernelConfig, report: Callable[[str], None])
 
         return build_tree(
             name, config.tree, config.rev, config.patches, report,
+            fragments=config.fragments, make=config.make, compiler=config.compiler,
+        )  # fmt: skip
+    if config.release is not None:
+        from lab.kernel.tree import build_release
+
+        return build_release(
+            name, config.release, archive, config.patches, report,
             fragments=config.fragments, make=config.make, compiler=config.compiler,
         )  # fmt: skip
     if config.image is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where a kernel's source comes from: a Debian source package, a folder, a commit of a git tree."""
+"""Where a kernel's source comes from: a package, a release, a folder, a commit of a git tree."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from lab.config.kernel import KERNEL_ORG
 from lab.console.release import Release, read_release
 from lab.errors import LabError, UserError
+from lab.kernel.archive import Tarball, find_folders
 from lab.system import debian
 from lab.system.files import sha256_of
 from lab.system.git import read_file
 from lab.system.process import run
+from lab.system.tarball import unpack
 from lab.system.tree import Commit, Folder, find_revision
 
 _NEWEST: Release = (99, 0, 0)
@@ -98,6 +101,53 @@ class PackageSource:
         shutil.rmtree(into, ignore_errors=True)
         into.mkdir()
         run(["tar", "-x", "-m", "-f", self._tarball, "-C", into, "--strip-components=1"])
+        state.write_text(self.id)
+
+
+@dataclass(frozen=True)
+class ReleaseSource:
+    """A release of kernel.org: its tarball, verified."""
+
+    tarball: Tarball
+
+    @property
+    def id(self) -> str:
+        return sha256_of("release", self.tarball.version, self.tarball.sha256)
+
+    @property
+    def place(self) -> str:
+        return self.id
+
+    @property
+    def release(self) -> Release:
+        return read_release(self.tarball.version)
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        made = self.tarball
+        return {
+            "source_release": made.version, "source_sha256": made.sha256,
+            "source_origin": made.origin, "source_proof": made.proof,
+            "source_signer": made.signer,
+        }  # fmt: skip
+
+    @property
+    def again(self) -> list[str]:
+        name = self.tarball.file.name
+        # A mirror has what kernel.org has, or the hash differs.
+        address = f"{KERNEL_ORG}/{find_folders(self.tarball.version)[-1]}/{name}"
+        return [
+            f"curl -f -O {address}",
+            f"echo '{self.tarball.sha256}  {name}' | sha256sum -c",
+            f"tar -x -f {name} -C src --strip-components=1",
+        ]
+
+    def bring(self, into: Path, state: Path) -> None:
+        if state.exists() and state.read_text() == self.id:
+            return
+        state.unlink(missing_ok=True)
+        shutil.rmtree(into, ignore_errors=True)
+        unpack(self.tarball.file, into)
         state.write_text(self.id)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A kernel from any Linux tree: a folder or a git URL, at a revision, with patches."""
+"""A kernel from any Linux tree: a folder or a git URL at a revision, or a release; with patches."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 from lab.console.release import Release
 from lab.errors import LabError, UserError
+from lab.kernel.archive import Archive, fetch
 from lab.kernel.build import BuildSpec, build
 from lab.kernel.control import FRAGMENTS as CONTROL_FRAGMENTS
 from lab.kernel.kernel import Kernel
-from lab.kernel.source import RevisionSource, Source, TreeSource
+from lab.kernel.source import ReleaseSource, RevisionSource, Source, TreeSource
 from lab.system.cache import cache_dir, locked
 from lab.system.files import sha256_of
 from lab.system.git import find_commit, git
@@ -55,6 +56,24 @@ def build_tree(
     return build(made, report, objects)
 
 
+def build_release(
+    name: str,
+    version: str,
+    archive: Archive,
+    patches: Sequence[Path],
+    report: Callable[[str], None],
+    *,
+    fragments: Sequence[Path] = (),
+    make: Mapping[str, str] | None = None,
+    compiler: str | None = None,
+) -> Kernel:
+    """A release of kernel.org by its version, built as a tree is. Errors as ``archive.fetch``'s."""
+    _check_words(name, patches, fragments, make)
+    source = ReleaseSource(fetch(version, archive, report))
+    made = _specify_source(name, source, patches, fragments=fragments, make=make, compiler=compiler)
+    return build(made, report)
+
+
 def specify(
     name: str,
     tree: str | Path,
@@ -66,6 +85,16 @@ def specify(
     compiler: str | None = None,
 ) -> BuildSpec:
     """What would be built; UserError when tree, revision, patch or compiler is not there."""
+    _check_words(name, patches, fragments, make)
+    return _specify_source(
+        name, find_source(str(tree), rev), patches,
+        fragments=fragments, make=make, compiler=compiler,
+    )  # fmt: skip
+
+
+def _check_words(
+    name: str, patches: Sequence[Path], fragments: Sequence[Path], make: Mapping[str, str] | None
+) -> None:
     for path in (*patches, *fragments):
         if not path.exists():
             raise UserError(f"kernel {name}: there is no file {path}")
@@ -73,7 +102,17 @@ def specify(
     if taken:
         remedy = "give a compiler instead" if "CC" in taken else "the builder sets it itself"
         raise UserError(f"kernel {name}: the make variable {taken} cannot be given: {remedy}")
-    found = find_source(str(tree), rev)
+
+
+def _specify_source(
+    name: str,
+    found: Source,
+    patches: Sequence[Path],
+    *,
+    fragments: Sequence[Path],
+    make: Mapping[str, str] | None,
+    compiler: str | None,
+) -> BuildSpec:
     return BuildSpec(
         name=name,
         source=found,

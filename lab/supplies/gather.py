@@ -15,6 +15,7 @@ from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.config.xen import XenConfig
 from lab.kernel import resolve as kernels
+from lab.kernel.archive import Archive
 from lab.kernel.kernel import Bootable
 from lab.qemu import accelerator, choice
 from lab.qemu.accelerator import Accel
@@ -162,7 +163,8 @@ def _resolve(what: str, config: XenConfig, report: Report) -> Xen:
 
 def _kernel(config: LabConfig, name: str, report: Report) -> Bootable:
     what = f"kernel {name}"
-    found = kernels.resolve(name, config.kernels[name], lambda state: report(what, state))
+    archive = Archive(config.mirrors, config.keyring)
+    found = kernels.resolve(name, config.kernels[name], lambda s: report(what, s), archive)
     report(what, f"ready: {found.image.version}")
     return found
 
