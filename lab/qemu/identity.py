@@ -8,6 +8,7 @@ boots kernels are named by hash.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,12 +46,21 @@ def identify(path: Path) -> Identity:
     """Ask and hash the emulator at ``path``; LabError when it does not answer."""
     program = program_of(path)
     version = ask(path, "--version").splitlines()[0].strip()
-    folders = [Path(line) for line in ask(path, "-L", "help").splitlines()]
     # A module is in lib/TRIPLET/qemu beside the bin folder of the program.
-    folders += sorted(program.parent.parent.glob("lib/*/qemu"))
-    parts = {}
-    for name in (*FIRMWARE, _MODULE):
+    modules = _hash([_MODULE], sorted(program.parent.parent.glob("lib/*/qemu")))
+    return Identity(version, cached_sha256(program), read_firmware(path) | modules)
+
+
+def read_firmware(path: Path) -> dict[str, str]:
+    """SHA-256 of what boots kernels in the emulator at ``path``, by file name."""
+    return _hash(FIRMWARE, [Path(line) for line in ask(path, "-L", "help").splitlines()])
+
+
+def _hash(names: Iterable[str], folders: Sequence[Path]) -> dict[str, str]:
+    """Each file's in the first folder that has it."""
+    hashes = {}
+    for name in names:
         found = next((f / name for f in folders if (f / name).is_file()), None)
         if found is not None:
-            parts[name] = cached_sha256(found)
-    return Identity(version, cached_sha256(program), parts)
+            hashes[name] = cached_sha256(found)
+    return hashes

@@ -20,6 +20,7 @@ from lab.kernel.kernel import Bootable
 from lab.qemu import accelerator, choice
 from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu
+from lab.qemu.identity import read_firmware
 from lab.report.terminal import Terminal
 from lab.supplies import program as stress
 from lab.supplies.feasible import (
@@ -59,6 +60,7 @@ class Supplies:
     image: Dom0Image | None
     impossible: dict[str, str] = field(default_factory=dict)
     xens: dict[str, Xen] = field(default_factory=dict)  # by name: those of variations
+    firmware: dict[str, str] = field(default_factory=dict)  # QEMU's files by name: SHA-256
 
     def hypervisor(self, name: str) -> Xen | None:
         """The Xen of that name, or for "" the one under `xen:` if it was gathered."""
@@ -67,7 +69,11 @@ class Supplies:
     def provenance(self) -> dict[str, Any]:
         """Versions and hashes of everything, for the manifest."""
         return {
-            "qemu": {"path": str(self.qemu.path), "version": self.qemu.version},
+            "qemu": {
+                "path": str(self.qemu.path),
+                "version": self.qemu.version,
+                "firmware": self.firmware,
+            },
             "accelerator": {
                 "name": self.accel.name,
                 "why": self.accel.why,
@@ -119,6 +125,7 @@ def gather(config: LabConfig, cells: list[Cell], report: Report, exact: list[str
             image.result() if image else None,
             impossible,
             _find_named_xens(config, cells, report),
+            read_firmware(binary.path),
         )  # fmt: skip
 
 

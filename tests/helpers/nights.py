@@ -19,7 +19,7 @@ INPUTS: dict[str, Any] = {
     "rules": "a1b2c3d4e5f60718",
     "machine": {"kernel": "6.1.0-40-amd64", "processor": "AMD EPYC", "cores": 2},
     "supplies": {
-        "qemu": {"version": "7.2.22"},
+        "qemu": {"version": "7.2.22", "firmware": {"bios-256k.bin": "44" * 32}},
         "accelerator": {"name": "tcg"},
         "program": {"sha256": "3899207eceb27c71cd769dc3"},
         "xen": {"package": "xen-hypervisor-4.17-amd64", "version": "4.17.7", "sha256": "075d2ef5"},

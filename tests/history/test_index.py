@@ -55,6 +55,7 @@ def test_what_a_run_and_its_cells_say(results: Path) -> None:
             "kernel": f"7.1.0 commit {'2' * 12} {'1' * 12}",
             "xen": "4.17.7 075d2ef5",
             "qemu": "7.2.22",
+            "firmware": f"bios-256k.bin {'4' * 12}",
             "accelerator": "tcg",
             "program": "3899207eceb2",
             "settings": "as by default",
