@@ -24,6 +24,7 @@ from lab.nightly.jobs import Job, keep_seen
 from lab.nightly.morning import publish
 from lab.nightly.night import JobRecord, Outcome
 from lab.nightly.order import fits, list_left
+from lab.nightly.room import make_room
 from lab.nightly.runs import Ran, Wanted
 from lab.nightly.summary import find_exit_code, make_sentence, write_text
 from lab.system.clock import now
@@ -42,6 +43,7 @@ class Course:
         leave a night that can be continued.
         """
         desk, night = self._desk, self._desk.night
+        make_room(desk, self._config.keep)
         for plan in dict.fromkeys(sight.plan for sight in night.sights):
             look(desk, plan, [job for job in self._jobs.values() if job.plan == plan])
         for carried in night.carried:
