@@ -29,7 +29,7 @@ def measure(nights: int, cells: int, folder: Path) -> Figures:
     """Write the pages of a made-up history."""
     runs, results = make_history(nights, cells)
     began, busy = time.monotonic(), time.process_time()
-    write_history(folder, runs, results)
+    write_history(folder, runs, results, {run.folder for run in runs if not run.removed})
     seconds, busy = time.monotonic() - began, time.process_time() - busy
     size = sum(path.stat().st_size for path in (folder / "page").iterdir())
     return Figures(seconds, busy, size)

@@ -30,8 +30,8 @@ def render_cell(
     news: Sequence[News],
     folders: set[str],
 ) -> str:
-    """``results``: of this cell, in the order of time. ``folders``: of the runs whose evidence is
-    still there.
+    """``results``: of this cell, in the order of time. ``folders``: of the runs that have a
+    page.
     """
     columns = arrange(results)
     places = place(columns)

@@ -29,11 +29,16 @@ _FILES = (
     "config.json", "manifest.json", "timings.json", "schedule.json", "hashes.json",
 )  # fmt: skip
 
+_START = (("All runs", f"../../{PAGES}/{INDEX}"),)
 
-def write_run(run: RunFolder) -> None:
-    """RUN/page: the run's page and one for each trial, from what is in its folder."""
+
+def write_run(run: RunFolder, start: bool) -> None:
+    """RUN/page: the run's page and one for each trial, from what is in its folder.
+
+    ``start``: there is a page over all runs beside it, or there will be.
+    """
     outcomes = read_outcomes(run)
-    trials = {outcome.cell.id: run.trials(outcome.cell.id) for outcome in outcomes}
+    trials = {outcome.cell.id: _list_trials(run, outcome.cell.id) for outcome in outcomes}
     folder = run.path / PAGES
     write_style(folder)
     for outcome in outcomes:
@@ -42,25 +47,25 @@ def write_run(run: RunFolder) -> None:
         for trial in here:
             name, text = write_trial(run, outcome, trial, numbers)
             write_atomic(folder / name, text, durable=False)
-    write_atomic(folder / INDEX, _render(run, outcomes, trials), durable=False)
+    write_atomic(folder / INDEX, _render(run, outcomes, trials, start), durable=False)
 
 
 def _render(
-    run: RunFolder, outcomes: list[CellVerdict], trials: dict[str, list[TrialFolder]]
+    run: RunFolder, outcomes: list[CellVerdict], trials: dict[str, list[TrialFolder]], start: bool
 ) -> str:
     manifest = run.manifest()
-    config = LabConfig.model_validate(run.read("config.json"))
+    config = _read_config(run)
     spans = read_spans(run.read("schedule.json")) if _has(run, "schedule.json") else []
     return render(
         "run.html",
         title=f"Run {run.path.name}",
-        trail=[*_find_start(run), (f"Run {run.path.name}", "")],
+        trail=[*(_START if start else ()), (f"Run {run.path.name}", "")],
         version=__version__, written=now(),
         run=run.path.name, says=say_outcome(outcomes), tone=_find_tone(outcomes),
         facts=_list_facts(manifest),
         cells=[_cell(outcome, trials[outcome.cell.id]) for outcome in outcomes],
-        sure=explain(config.confidence.safety).capitalize() if has_sure(outcomes) else "",
-        claims=_decide_claims(config, outcomes),
+        sure=_explain(config, outcomes),
+        claims=_decide_claims(config, outcomes) if config is not None else [],
         schedule=draw_schedule(spans) if spans else "", kinds=KINDS,
         spans=[(s.name, s.boot or "", s.state, f"{s.begin:.1f}", f"{s.end:.1f}") for s in spans],
         timings=[(name, f"{seconds:.1f} s") for name, seconds in run.timings().items()],
@@ -104,10 +109,24 @@ def _list_host_files(run: RunFolder) -> list[str]:
     return [f"host/{path.name}" for path in sorted(host.glob("*.*")) if path.is_file()]
 
 
-def _find_start(run: RunFolder) -> list[tuple[str, str]]:
-    """The way to the page over all runs, where there is one beside this run's folder."""
-    start = run.path.parent / PAGES / INDEX
-    return [("All runs", f"../../{PAGES}/{INDEX}")] if start.is_file() else []
+def _list_trials(run: RunFolder, cell: str) -> list[TrialFolder]:
+    """Those that say what they were to be; a copy of a run may not be whole."""
+    return [trial for trial in run.trials(cell) if (trial.path / "trial.json").is_file()]
+
+
+def _read_config(run: RunFolder) -> LabConfig | None:
+    """None where another version of the lab wrote it, with other keys."""
+    try:
+        return LabConfig.model_validate(run.read("config.json"))
+    except ValueError:
+        return None
+
+
+def _explain(config: LabConfig | None, outcomes: list[CellVerdict]) -> str:
+    """What the column "how sure" means."""
+    if config is None or not has_sure(outcomes):
+        return ""
+    return explain(config.confidence.safety).capitalize()
 
 
 def _list_facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:

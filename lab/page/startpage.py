@@ -40,12 +40,14 @@ def render_start(
     runs: Sequence[Run],
     news: Sequence[News],
     folder: Path,
+    linked: set[str],
 ) -> str:
-    """``results``, ``runs``: all of them, in the order of time. ``folder``: of the results."""
+    """``results``, ``runs``: all of them, in the order of time. ``folder``: of the results.
+    ``linked``: the folders of runs that have a page.
+    """
     columns = arrange(results)
     last = [r for r in results if columns and night_of(r) in columns[-1].nights]
     record = _read_night(folder, columns)
-    linked = {run.folder for run in runs if not run.removed}
     cells = list(dict.fromkeys(result.cell for result in results))
     return render(
         "start.html",

@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ran, _ = run_with(made, patch, HostilePlace(truth), trials=2)
     results = made / "results"
     runs, found = make_history(60, 15)
-    write_history(results, runs, found)
+    write_history(results, runs, found, {one.folder for one in runs})
     write_run_pages(ran.folder.path)
     (results / "run").symlink_to(ran.folder.path.name)
     return results

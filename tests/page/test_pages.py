@@ -147,6 +147,33 @@ def test_a_run_that_was_cut_off_has_pages(run: RunFolder, tmp_path: Path) -> Non
     assert "interrupted" in (copy / "page" / "dom0-old.1.html").read_text()
 
 
+def test_what_another_version_wrote_is_shown_as_far_as_it_is_known(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    copy = tmp_path / "results" / "other"
+    shutil.copytree(run.path, copy)
+    shutil.rmtree(copy / "page")
+    (copy / "config.json").write_text('{"new_key": 1}')
+    (copy / "cells" / "dom0-old" / "2" / "trial.json").unlink()
+    write_pages(copy.parent)
+    found = check(copy / "page" / "index.html")
+    assert "dom0-old.1.html" in found.links
+    assert "dom0-old.2.html" not in found.links
+    assert "../../page/index.html" in found.links
+
+
+def test_what_cannot_be_read_at_all_has_no_page_and_no_link(run: RunFolder, tmp_path: Path) -> None:
+    copy = tmp_path / "results" / "other"
+    shutil.copytree(run.path, copy)
+    shutil.rmtree(copy / "page")
+    summary = json.loads((copy / "summary.json").read_text())
+    summary["cells"][0]["trials"][0]["new_key"] = 1
+    (copy / "summary.json").write_text(json.dumps(summary))
+    check(write_pages(copy.parent))
+    with pytest.raises(UserError, match="cannot be read by this version of the lab"):
+        write_run_pages(copy)
+
+
 def test_a_boot_that_can_be_replayed_says_how_and_has_its_diagram(
     run: RunFolder, tmp_path: Path
 ) -> None:
@@ -191,9 +218,9 @@ def test_pages_of_a_made_up_history_are_whole(tmp_path: Path) -> None:
         (tmp_path / one.folder / "page").mkdir(parents=True)
         ids = "".join(f'<p id="{r.cell}">' for r in results if r.run == one.id)
         (tmp_path / one.folder / "page" / "index.html").write_text(ids)
-    write_history(tmp_path, *make_history(2, 20))
+    write_history(tmp_path, *make_history(2, 20), set())
     assert (tmp_path / "page" / "native-k3.html").is_file()
-    write_history(tmp_path, runs, results)
+    write_history(tmp_path, runs, results, {one.folder for one in runs})
     assert len(list((tmp_path / "page").glob("*.html"))) == 1 + 15, "cells that are gone too"
     for page in (tmp_path / "page").glob("*.html"):
         check(page)
