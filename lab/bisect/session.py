@@ -44,29 +44,36 @@ class Kind:
     guest: GuestKind
     variation: str = PLAIN
     args: str = ""
+    host: str = ""  # a name from hosts; the one under host otherwise
 
     @classmethod
     def parse(cls, text: str, config: LabConfig, args: str = "") -> Kind:
-        """``dom0`` or ``pv~2vcpu``; UserError for anything else."""
-        word, _, variation = text.partition("~")
+        """``dom0``, ``pv~2vcpu`` or ``dom0@rack1``; UserError for anything else."""
+        kind, at, host = text.partition("@")
+        word, _, variation = kind.partition("~")
         guest = next((kind for kind in GUEST_KINDS if kind == word), None)
         if guest is None:
             raise UserError(
                 f"--cell {text!r}: should be a guest kind, one of {', '.join(GUEST_KINDS)}, "
-                "or KIND~VARIATION"
+                "or KIND~VARIATION, with @HOST behind it where one is meant"
             )
         if variation and variation not in config.variations:
             raise UserError(
                 f"--cell {text!r}: the variation {variation!r} is not under 'variations:'"
             )
-        return cls(guest, variation or PLAIN, args)
+        if at:
+            config = on_hosts(config, [host])  # refuses a name of no host
+            if not config.runs(guest, host):
+                raise UserError(f"--cell {text!r}: {config.say_lack(guest, host)}")
+        return cls(guest, variation or PLAIN, args, "" if host == config.own_host else host)
 
     def cell(self, label: str) -> str:
-        return cell_id(self.guest, label, self.variation)
+        return cell_id(self.guest, label, self.variation, self.host)
 
     @property
     def word(self) -> str:
-        return self.guest if self.variation == PLAIN else f"{self.guest}~{self.variation}"
+        word = self.guest if self.variation == PLAIN else f"{self.guest}~{self.variation}"
+        return f"{word}@{self.host}" if self.host else word
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,7 @@ class Sessions:
         kernels |= {n: k for n, k in self.config.kernels.items() if n not in kernels and more}
         matrix = MatrixConfig(
             kernels=list(images), guests=[self.kind.guest], variations=[self.kind.variation],
-            include=list(more),
+            hosts=[self.kind.host] if self.kind.host else None, include=list(more),
         )  # fmt: skip
         proved = [self.kind.cell(control)] if control is not None else []
         stress = self.config.stress
@@ -186,8 +193,9 @@ class Sessions:
 
 
 def own_controls(config: LabConfig, kind: Kind) -> tuple[str, ...]:
-    """lab.yaml's control of this guest kind on the host under `host:`, where it has one."""
-    found = [c.id for c in cells(on_hosts(config, None)) if c.is_control and c.guest == kind.guest]
+    """lab.yaml's control of this guest kind on the same host, where it has one."""
+    plan = cells(on_hosts(config, [kind.host] if kind.host else None))
+    found = [c.id for c in plan if c.is_control and c.guest == kind.guest and c.host == kind.host]
     return tuple(found[:1])
 
 

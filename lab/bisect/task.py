@@ -81,7 +81,8 @@ class Task:
         try:
             answer = Bisect(bench).run()
         finally:
-            nested = kind.guest in ("pv", "pvh", "hvm") and config.host.kind == "nested"
+            ours = config.host.kind == "nested" and not kind.host
+            nested = kind.guest in ("pv", "pvh", "hvm") and ours
             if nested and not self.keep_host:
                 host.stop(config)
         _closing(bench, answer, terminal)
@@ -111,7 +112,7 @@ def begin(
     ``marks``: more for its manifest. UserError for bad input, before the folder is made.
     """
     kind = Kind.parse(asked.cell, config, asked.args)
-    check_input(config, [kind.guest])
+    check_input(config, [kind.guest], kind.host)
     folder, order = _prepare(asked, results, repeat)
     folder.write_text("lab.yaml", text)
     folder.write("config.json", config.model_dump(mode="json"))

@@ -9,10 +9,14 @@ from typing import Annotated
 import typer
 
 from lab.cli.options import DEFAULT, ConfigOption, KeepHostOption, ResultsOption, repeat
+from lab.errors import UserError
 from lab.exitcodes import GIT_ABORT, GIT_SKIP
 
 STEP = "bisect-step"
-CellOption = Annotated[str, typer.Option("--cell", help="Guest kind, or KIND~VARIATION.")]
+CellOption = Annotated[
+    str, typer.Option("--cell", help="Guest kind, or KIND~VARIATION, or either with @HOST.")
+]
+HostOption = Annotated[str | None, typer.Option(help="A host to boot on, by name, as @HOST.")]
 ArgsOption = Annotated[str, typer.Option("--args", help="Words for the kernels' command line.")]
 CompilerOption = Annotated[str, typer.Option("--compiler", help="What builds the kernels.")]
 
@@ -33,6 +37,7 @@ def bisect(
         bool, typer.Option("--find-fix", help="The bad end is the older one: when did it stop?")
     ] = False,
     cell: CellOption = "dom0",
+    host: HostOption = None,
     path: Annotated[
         list[str] | None, typer.Option(help="Only commits that touch this; may be repeated.")
     ] = None,
@@ -54,7 +59,6 @@ def bisect(
     from lab.bisect import command as bisectsession
     from lab.bisect.task import Asked
     from lab.config.load import load
-    from lab.errors import UserError
     from lab.evidence.results import place_results
 
     if resume is not None:
@@ -64,7 +68,7 @@ def bisect(
     if tree is None or good is None or bad is None:
         raise UserError("lab bisect needs a tree, --good and --bad (or --resume FOLDER)")
     asked = Asked(
-        tree, good, bad, find_fix, cell, tuple(path or ()), args, compiler
+        tree, good, bad, find_fix, at_host(cell, host), tuple(path or ()), args, compiler
     )  # fmt: skip
     text = config.read_text() if config.is_file() else ""
     loaded = load(config)
@@ -75,6 +79,7 @@ def bisect(
 def bisect_step(
     tree: Annotated[Path, typer.Argument(help="The git tree that is being bisected.")] = Path(),
     cell: CellOption = "dom0",
+    host: HostOption = None,
     find_fix: Annotated[
         bool, typer.Option("--find-fix", help="The old term is the broken one.")
     ] = False,
@@ -95,8 +100,18 @@ def bisect_step(
 
     loaded = load(config)
     place = place_results(results, loaded.results)
-    found = bisectsession.step(tree, cell, find_fix, loaded, args, compiler, place, repeat())
+    kind = at_host(cell, host)
+    found = bisectsession.step(tree, kind, find_fix, loaded, args, compiler, place, repeat())
     raise typer.Exit(found)
+
+
+def at_host(cell: str, host: str | None) -> str:
+    """Both as one word; UserError where they name two hosts."""
+    if host is None:
+        return cell
+    if "@" in cell:
+        raise UserError(f"--cell {cell!r} names a host already: leave out --host or the @")
+    return f"{cell}@{host}"
 
 
 def exit_code(words: list[str], code: int) -> int:

@@ -34,7 +34,11 @@ def validate(
     ] = False,
     cell: Annotated[
         list[str] | None,
-        typer.Option(help="KIND or KIND~VARIATION, repeated; all kinds by default."),
+        typer.Option(help="KIND, KIND~VARIATION, with @HOST, repeated; all kinds by default."),
+    ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="A host to boot on, by name; may be given more than once."),
     ] = None,
     xen: Annotated[
         str | None,
@@ -78,7 +82,7 @@ def validate(
     request = validateplan.Request(
         tree=tree, rev=rev, patch=patch, fuzz=fuzz, loose=loose,
         images=(unpatched, patched) if unpatched and patched else None,
-        xen=xen, kernels=tuple(kernel or ()), kinds=tuple(cell or ()),
+        xen=xen, kernels=tuple(kernel or ()), kinds=tuple(cell or ()), hosts=tuple(host or ()),
     )  # fmt: skip
     loaded = load(config)
     place = place_results(results, loaded.results)

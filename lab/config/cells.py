@@ -161,8 +161,8 @@ def _check_kinds(config: LabConfig, hosts: Sequence[str]) -> None:
     for host in hosts:
         if guests and not any(config.runs(guest, host) for guest in guests):
             raise UserError(
-                f"matrix.hosts: {host!r} is a {config.kind_of(host)} host, which runs no "
-                f"{' or '.join(guests)} cells, and matrix.guests has no other"
+                f"matrix.hosts: {config.say_lack(guests[0], host)}, and matrix.guests has no "
+                "kind that it runs"
             )
 
 
@@ -179,8 +179,7 @@ def _cell(config: LabConfig, name: CellName) -> Cell:
             f"(there are {', '.join(config.list_hosts())})"
         )
     if not config.runs(name.guest, name.host):
-        kind = config.kind_of(name.host)
-        raise UserError(f"cell {wanted!r}: a {kind} host runs no {name.guest} cells")
+        raise UserError(f"cell {wanted!r}: {config.say_lack(name.guest, name.host)}")
     args, vcpus, settings = config.kernels[name.kernel].args, 1, dict(config.stress.settings)
     xen = ""
     if name.variation != PLAIN:

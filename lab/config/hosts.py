@@ -14,7 +14,6 @@ from lab.config.kinds import GuestKind, HostKind
 RUNS: dict[HostKind, tuple[GuestKind, ...]] = {
     "nested": ("native", "dom0", "pv", "pvh", "hvm"),
     "real": ("pv", "pvh", "hvm"),
-    "board": ("native", "dom0"),
 }
 _OF_BOARDS = {"board", "boot_seconds"}
 

@@ -177,8 +177,11 @@ class LabConfig(Model):
         if board is None:
             known = ", ".join(self.boards) or "none"
             return f"the board {host.board!r} is not under 'boards:' ({known})"
-        if board.boot is None or board.boot.kind != "network":
-            return f"boards.{host.board} has no 'boot: {{kind: network}}', by which cells boot"
+        if board.boot is None and board.ssh is None:
+            return (
+                f"boards.{host.board} has neither 'boot', for native and dom0 cells, nor 'ssh', "
+                "for guests on its own Xen"
+            )
         return ""
 
     @property
@@ -217,7 +220,21 @@ class LabConfig(Model):
 
     def runs(self, guest: GuestKind, name: str) -> bool:
         """Whether a host runs such guests. QEMU boots native and dom0 cells beside `host:`."""
-        return name in ("", self.own_host) or guest in RUNS[self.kind_of(name)]
+        if name in ("", self.own_host):
+            return True
+        board = self.boards.get(self.board_of(name))
+        if board is None:
+            return guest in RUNS[self.kind_of(name)]
+        # Its own Xen takes guests; a kernel of ours needs a way to get onto it.
+        return (board.ssh if guest in ("pv", "pvh", "hvm") else board.boot) is not None
+
+    def say_lack(self, guest: GuestKind, name: str) -> str:
+        """Why a host does not run such guests, in words."""
+        board = self.board_of(name)
+        if not board:
+            return f"{name!r} is a {self.kind_of(name)} host, which runs no {guest} cells"
+        part = "ssh" if guest in ("pv", "pvh", "hvm") else "boot"
+        return f"{name!r} is a board that runs no {guest} cells: boards.{board} has no {part!r}"
 
     @field_validator("kernels", "variations", "xens", "boards", "hosts")
     @classmethod

@@ -39,11 +39,19 @@ class Shell:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._connection: Connection | None = None
+        self._given: Connection | None = None
+
+    @classmethod
+    def over(cls, connection: Connection) -> Shell:
+        """By a connection of fabric's own making, as `fab` has it."""
+        made = cls(Address(connection.host, connection.port, connection.user, Path(), ""))
+        made._given = connection
+        return made
 
     def connection(self, timeout: float = 15) -> Connection:
         """The open fabric connection; LabError when the host does not answer as it should."""
         if self._connection is None or not self._connection.is_connected:
-            made = self._make(timeout)
+            made = self._given or self._make(timeout)
             try:
                 made.open()
             except paramiko.BadHostKeyException as error:
@@ -182,10 +190,15 @@ def free_port() -> int:
 
 
 def answers(port: int) -> bool:
-    """Whether an ssh server greets at a port; QEMU accepts before the host listens."""
+    """Whether an ssh server greets at a port of this machine."""
+    return greets("127.0.0.1", port)
+
+
+def greets(host: str, port: int, seconds: float = 5) -> bool:
+    """Whether an ssh server greets there; QEMU accepts before the host behind it listens."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
-            probe.settimeout(5)
+        with socket.create_connection((host, port), timeout=seconds) as probe:
+            probe.settimeout(seconds)
             return probe.recv(4) == b"SSH-"
     except OSError:
         return False

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from lab.config.cells import Cell, control_of
 from lab.config.claim import measured_by
 from lab.errors import LabError
+from lab.run.batches import batches
 from lab.run.cell import CellRun
 from lab.run.durations import Durations
 from lab.run.outcomes import Outcomes
@@ -48,7 +49,7 @@ class Schedule:
         todo = [cell for cell in self._cells if not self._impossible(cell)]
         # Controls first: they say early whether the run can prove anything.
         todo.sort(key=lambda cell: not cell.is_control)
-        nested = [cell for cell in todo if cell.nested]
+        nested = [cell for cell in todo if cell.nested and not cell.board]
         slots = Slots(machines_at_once(job.config, beside_host=bool(nested)))
         # A thread for each: most wait, for their control or for a slot.
         with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(todo) + 1) as pool:
@@ -171,22 +172,3 @@ def by_board(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     """Cells by the board that they are booted on, in their order: pure."""
     names = dict.fromkeys(cell.board for cell in cells if cell.board)
     return {name: [cell for cell in cells if cell.board == name] for name in names}
-
-
-def batches(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells of one Xen each, in the order of their hosts: pure.
-
-    All controls come before the cells that they measure, whichever Xen these need: in another
-    order a host would wait for a control that the next host runs.
-    """
-    controls = _by_xen([cell for cell in cells if cell.is_control])
-    rest = _by_xen([cell for cell in cells if not cell.is_control])
-    if controls and rest:
-        last = next(iter(reversed(controls)))
-        controls[last] = [*controls[last], *rest.pop(last, [])]
-    return [*controls.values(), *rest.values()]
-
-
-def _by_xen(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    names = dict.fromkeys(cell.xen for cell in cells)
-    return {name: [cell for cell in cells if cell.xen == name] for name in names}

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lab.board.extra import require
+from lab.config.board import GrubBoot
 from lab.config.cellname import fits
 from lab.config.cells import Cell
 from lab.config.deterministic import impossible
@@ -13,13 +14,14 @@ from lab.config.lab import LabConfig
 from lab.config.password import read_password
 from lab.config.secret import Login
 from lab.errors import UserError
-from lab.host.address import find_address
+from lab.host.address import find_address, find_board_address
 from lab.host.plan import PER_GUEST_MIB, find_room
 from lab.kernel.kernel import Bootable
 from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu
 from lab.system.machine import memory_mib
 
+_GUESTS = {"pv", "pvh", "hvm"}
 _BESIDE_DOM0_MIB = 256  # of a board: Xen, and what its firmware keeps
 
 
@@ -101,9 +103,9 @@ def check_input(config: LabConfig, guests: Iterable[str], host: str = "") -> Non
     """UserError for what is known to be wrong before anything is downloaded, built or written."""
     kinds = set(guests)
     if config.board_of(host):
-        _check_board(config, config.board_of(host))
+        _check_board(config, config.board_of(host), bool(kinds & _GUESTS))
         return
-    on_host = kinds & {"pv", "pvh", "hvm"}
+    on_host = kinds & _GUESTS
     if on_host and config.kind_of(host) == "real":
         find_address(config.host_of(host))
     elif on_host:
@@ -112,10 +114,13 @@ def check_input(config: LabConfig, guests: Iterable[str], host: str = "") -> Non
         _check_memory(config)
 
 
-def _check_board(config: LabConfig, name: str) -> None:
-    """Its memory (Xen has a part of it, and firmware too), and what it is switched with."""
+def _check_board(config: LabConfig, name: str, guests: bool) -> None:
+    """Its memory (Xen has a part of it, and firmware too), and what it is reached with."""
     require()
-    power = config.boards[name].power
+    board = config.boards[name]
+    power = board.power
+    if board.ssh is not None and (guests or isinstance(board.boot, GrubBoot)):
+        find_board_address(name, board.ssh)
     if isinstance(power, Login):
         read_password(power, f"boards.{name}.power")
     room = config.boards[name].memory_mib - _BESIDE_DOM0_MIB

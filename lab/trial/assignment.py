@@ -94,7 +94,7 @@ def make_assignment(job: Job, cell: Cell, facts: TrialFacts, asked: Asked) -> As
         words.append(icount.LINUX_ARGS)
     settings = program_settings(config.stress, cell, facts.nonce, facts.trial, asked)
     words += [cell.args, boot_words(settings)]
-    if cell.board:
+    if cell.board and not cell.nested:
         words.append(f"maxcpus={cell.vcpus}")  # elsewhere the machine has no more
         seconds = config.hosts[cell.host].boot_seconds + _STRETCH * config.stress.seconds
     else:

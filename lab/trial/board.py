@@ -84,15 +84,13 @@ class BoardPlace:
         native = task.cell.guest == "native"
         hypervisor = None if native else self._supplies.hypervisor(task.cell.xen)
         more = hypervisor.args if hypervisor and task.cell.xen else self._xen_args
-        port = {"com1": "ttyS0", "com2": "ttyS1"}[self._config.serial]
-        speaks = f"{port},{self._config.speed}n8" if native else "hvc0"
         return NetBoot(
             mac=mac,
             token=sha256_of(self._secret, task.nonce)[:16],
             server=f"{way.address}:{way.port}",
             kernel=task.kernel,
             ramdisk=task.ramdisk,
-            args=f"console={speaks} {task.args}",
+            args=linux_words(self._config, task),
             xen=hypervisor.image if hypervisor else None,
             xen_args=xen_words(self._config, task, more) if hypervisor else "",
             address=way.board_address,
@@ -139,6 +137,13 @@ class BoardPlace:
         self, task: Assignment, facts: TrialFacts, folder: TrialFolder, verdict: TrialVerdict
     ) -> None:
         """Nothing: no boot of a real machine can be repeated exactly."""
+
+
+def linux_words(config: BoardConfig, task: Assignment) -> str:
+    """The kernel's command line on a board: its console, and what the trial wants."""
+    port = {"com1": "ttyS0", "com2": "ttyS1"}[config.serial]
+    speaks = f"{port},{config.speed}n8" if task.cell.guest == "native" else "hvc0"
+    return f"console={speaks} {task.args}"
 
 
 def xen_words(config: BoardConfig, task: Assignment, more: str) -> str:

@@ -16,7 +16,9 @@ from lab.validate.request import Request, Subject, fit_patch, names_of, subject_
 def validate(config: LabConfig, path: Path, request: Request, results: Path, repeat: str) -> int:
     """The whole command; returns its exit code."""
     names = names_of(request, config)
-    check_input(config, [before.partition("-")[0] for _, before, _ in names])
+    for host in dict.fromkeys(before.partition("@")[2] for _, before, _ in names):
+        on_it = [before for _, before, _ in names if before.partition("@")[2] == host]
+        check_input(config, [before.partition("-")[0] for before in on_it], host)
     patches = fit_patch(request)
     folder = RunFolder.create(results)
     subject = subject_of(config, request, names, patches, folder)

@@ -39,7 +39,7 @@ _EXIT = {
 
 def in_question(name: str) -> bool:
     """Whether the bug can be in a cell of that name at all."""
-    return re.split("[~-]", name)[0] in _ASKED
+    return re.split("[~@-]", name)[0] in _ASKED
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.config.cellname import cell_id
+from lab.config.cellname import PLAIN, cell_id
+from lab.config.cells import on_hosts
 from lab.config.kernel import KernelConfig
 from lab.config.kinds import GUEST_KINDS
 from lab.config.lab import LabConfig, MatrixConfig, VariationConfig
@@ -39,7 +40,8 @@ class Request:
     images: tuple[Path, Path] | None = None  # without and with the patch
     xen: str | None = None  # a Debian source package or a tree of Xen's
     kernels: tuple[str, ...] = ()  # for Xen: names from lab.yaml; the first one is affected
-    kinds: tuple[str, ...] = ()  # KIND or KIND~VARIATION; all kinds by default
+    kinds: tuple[str, ...] = ()  # KIND or KIND~VARIATION, or either with @HOST; all by default
+    hosts: tuple[str, ...] = ()  # names from hosts, for kinds without @HOST
 
 
 @dataclass(frozen=True)
@@ -163,14 +165,9 @@ def _xen_source(given: str, rev: str | None) -> dict[str, Any]:
 
 def names_of(request: Request, config: LabConfig) -> list[tuple[str, str, str]]:
     """Each pair once; at least one can have the bug."""
-    kinds = list(dict.fromkeys(request.kinds or GUEST_KINDS))
+    kinds = list_kinds(request, config)
     for kind in kinds:
-        guest, _, variation = kind.partition("~")
-        if guest not in GUEST_KINDS:
-            raise UserError(f"--cell {kind!r}: should be KIND or KIND~VARIATION, KIND one of "
-                            f"{', '.join(GUEST_KINDS)}")  # fmt: skip
-        if variation and (variation not in config.variations or request.xen):
-            raise UserError(f"--cell {kind!r}: {variation!r} is not under 'variations:'")
+        _check_kind(kind, request, config)
     if not any(in_question(kind) for kind in kinds):
         raise UserError("--cell: one of them should be pv or dom0: nothing else can corrupt")
     if request.xen is not None and (request.fuzz or request.loose):
@@ -184,14 +181,52 @@ def names_of(request: Request, config: LabConfig) -> list[tuple[str, str, str]]:
         raise UserError(f"--kernel {' '.join(unknown)}: should be names under 'kernels:' "
                         f"({', '.join(config.kernels)}), the affected one first")  # fmt: skip
     return [
-        (f"{kind}-{kernel}", cell_id(kind, kernel, BEFORE), cell_id(kind, kernel, AFTER))
+        _xen_pair(kind, kernel)
         for kernel in request.kernels
         for kind in kinds
-        if kind != "native"
+        if not kind.startswith("native")
     ]
 
 
+def list_kinds(request: Request, config: LabConfig) -> list[str]:
+    """KIND~VARIATION@HOST of each pair, once: pure. Kinds that were not asked for are left out
+    where a host does not run them.
+    """
+    on_hosts(config, request.hosts or None)  # refuses a name of no host
+    found = []
+    for kind in request.kinds or GUEST_KINDS:
+        for host in request.hosts or ("",):
+            own = host in ("", config.own_host)
+            if request.kinds or any(kind == k and config.runs(k, host) for k in GUEST_KINDS):
+                found.append(kind if own or "@" in kind else f"{kind}@{host}")
+    return list(dict.fromkeys(found))
+
+
+def _check_kind(text: str, request: Request, config: LabConfig) -> None:
+    kind, at, host = text.partition("@")
+    word, _, variation = kind.partition("~")
+    guest = next((known for known in GUEST_KINDS if known == word), None)
+    if guest is None:
+        raise UserError(
+            f"--cell {text!r}: should be KIND or KIND~VARIATION, KIND one of "
+            f"{', '.join(GUEST_KINDS)}, with @HOST behind it where one is meant"
+        )
+    if variation and (variation not in config.variations or request.xen):
+        raise UserError(f"--cell {text!r}: {variation!r} is not under 'variations:'")
+    if at:
+        on_hosts(config, [host])
+        if not config.runs(guest, host):
+            raise UserError(f"--cell {text!r}: {config.say_lack(guest, host)}")
+
+
+def _xen_pair(kind: str, kernel: str) -> tuple[str, str, str]:
+    guest, at, host = kind.partition("@")
+    before, after = (cell_id(guest, kernel, side, host) for side in (BEFORE, AFTER))
+    return f"{guest}-{kernel}{at}{host}", before, after
+
+
 def _kernel_ids(kind: str) -> tuple[str, str]:
+    kind, _, host = kind.partition("@")
     guest, _, variation = kind.partition("~")
-    suffix = (variation,) if variation else ()
-    return cell_id(guest, BEFORE, *suffix), cell_id(guest, AFTER, *suffix)
+    before, after = (cell_id(guest, k, variation or PLAIN, host) for k in (BEFORE, AFTER))
+    return before, after

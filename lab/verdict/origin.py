@@ -13,12 +13,16 @@ import re
 from lab.console import text as consoletext
 from lab.verdict.facts import TrialFacts
 
+_GUESTS = ("pv", "pvh", "hvm")
 _A_SYSTEM = re.compile(rb"login:|Linux version |systemd\[1\]|GRUB|Welcome to ")
 
 
 def find_foreign(facts: TrialFacts, console: bytes) -> str | None:
-    """Why a board's console is not this boot's, in words; None where it is, and off boards."""
-    if not facts.board or f"={facts.nonce}".encode() in console:
+    """Why a board's console is not this boot's, in words; None where it is, and off boards.
+
+    A guest's console is its own: the board's words are not in it.
+    """
+    if not facts.board or facts.guest in _GUESTS or f"={facts.nonce}".encode() in console:
         return None
     if _A_SYSTEM.search(console):
         return f"the board {facts.board} came back with its own system"

@@ -181,9 +181,18 @@ def test_a_host_that_is_not_there_is_said(ask: object, words: str) -> None:
     [
         ("matrix: {hosts: [rack2]}", "'rack2' is not under 'hosts:' (there are nested, rack1"),
         ("matrix: {hosts: []}", "matrix.hosts"),
-        ("matrix: {guests: [pv], hosts: [rack1]}", "'rack1' is a board host, which runs no pv"),
-        ("matrix: {include: [hvm-bad@rack1]}", "'hvm-bad@rack1': a board host runs no hvm cells"),
-        ("matrix: {include: [dom0-bad@xenbox]}", "a real host runs no dom0 cells"),
+        (
+            "matrix: {guests: [pv], hosts: [rack1]}",
+            "that runs no pv cells: boards.b1 has no 'ssh'",
+        ),
+        (
+            "matrix: {include: [hvm-bad@rack1]}",
+            "'rack1' is a board that runs no hvm cells",
+        ),
+        (
+            "matrix: {include: [dom0-bad@xenbox]}",
+            "a real host, which runs no dom0 cells",
+        ),
         ("matrix: {include: [dom0-bad@nowhere]}", "names the host 'nowhere', which is not under"),
         ("expect: {clean: [native-bad@rack2]}", "'native-bad@rack2' matches no cell"),
         ("expect: {clean: [pv-bad@rack1]}", "'pv-bad@rack1' matches no cell"),
@@ -197,7 +206,7 @@ def test_a_wrong_host_of_a_cell_is_one_sentence(text: str, words: str) -> None:
     ("host", "words"),
     [
         ("{board: b9}", "hosts.rack1: the board 'b9' is not under 'boards:' (b1, deaf)"),
-        ("{board: deaf}", "boards.deaf has no 'boot: {kind: network}'"),
+        ("{board: deaf}", "boards.deaf has neither 'boot', for native"),
         ("{}", "hosts.rack1: should say 'board: NAME', 'kind: nested' or 'kind: real'"),
         ("{board: b1, kind: nested}", "so that 'kind' does not go with 'board'"),
         ("{kind: nested, boot_seconds: 60}", "'boot_seconds' goes with 'board' only"),

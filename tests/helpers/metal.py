@@ -14,7 +14,7 @@ from lab.host.shell import free_port
 from tests.helpers.rig import MAC, Rig, open_rig
 
 OWN_WORDS = b"Welcome to the board's own system\r\nlogin: "
-_LAB = "10.0.2.2"  # this machine, as QEMU's own network shows it inside
+LAB_ADDRESS = "10.0.2.2"  # this machine, as QEMU's own network shows it inside
 # Writes what follows it to COM1, waiting for the port before each byte, and halts.
 _BOOT_SECTOR = bytes.fromhex(
     "fa 31c0 8ed8 be257c 909090"  # cli; ds = 0; si = the words behind the code
@@ -33,18 +33,24 @@ class Metal:
 
     def describe(self) -> dict[str, Any]:
         """The board's entry for lab.yaml."""
-        boot = {"kind": "network", "address": _LAB, "port": self.port}
+        boot = {"kind": "network", "address": LAB_ADDRESS, "port": self.port}
         return self.rig.describe(boot=boot, memory_mib=1024)
+
+
+def write_chain(folder: Path, port: int) -> Path:
+    """What the board's network hands out: iPXE is sent to the lab. The folder of the file."""
+    served = folder / "tftp"
+    served.mkdir(parents=True)
+    chain = f"#!ipxe\nchain http://{LAB_ADDRESS}:{port}/boot/${{net0/mac}} || exit\n"
+    (served / "boot.ipxe").write_text(chain)
+    return served
 
 
 @contextlib.contextmanager
 def open_metal(folder: Path) -> Iterator[Metal]:
     """It is off. Its disk has a known-good system: a boot sector that says ``OWN_WORDS``."""
     port = free_port()
-    served = folder / "tftp"
-    served.mkdir(parents=True)
-    chain = f"#!ipxe\nchain http://{_LAB}:{port}/boot/${{net0/mac}} || exit\n"
-    (served / "boot.ipxe").write_text(chain)
+    served = write_chain(folder, port)
     disk = folder / "disk"
     sector = (_BOOT_SECTOR + OWN_WORDS).ljust(510, b"\0") + b"\x55\xaa"
     disk.write_bytes(sector.ljust(1 << 20, b"\0"))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from lab.config.cells import Cell
-from lab.run.schedule import batches
+from lab.run.batches import batches
 
 
 def cell(name: str, xen: str = "", control: bool = False) -> Cell:
