@@ -11,6 +11,8 @@ from lab.errors import UserError
 
 PLAIN = "plain"
 # What the host under `host:` is called, by its kind. A cell's id does not say it.
+# Between a host with several boards and one of these: `rack=b1`. Not a letter of names.
+BOARD_OF = "="
 OWN_HOSTS = {"nested": "nested", "real": "default"}
 
 
@@ -57,5 +59,6 @@ def fits(cell: str, glob: str) -> bool:
     wanted, at, wanted_host = glob.partition("@")
     if not fnmatchcase(plain, wanted):
         return False
-    hosts = [host] if host else OWN_HOSTS.values()
+    # Of a host with several boards, its name means each of them too.
+    hosts = [host, host.partition(BOARD_OF)[0]] if host else OWN_HOSTS.values()
     return not at or any(fnmatchcase(name, wanted_host) for name in hosts)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from lab.config.cellname import PLAIN, CellName, fits
-from lab.config.kinds import Expectation, GuestKind
+from lab.config.cellname import BOARD_OF, PLAIN, CellName, fits
+from lab.config.kinds import ON_XEN, Expectation, GuestKind
 from lab.config.lab import LabConfig
 from lab.config.stress import Settings
 from lab.errors import UserError
@@ -31,12 +31,12 @@ class Cell:
         False  # not selected: it is here so that the selected ones prove something
     )
     host: str = ""  # a name from hosts; the one under host otherwise
-    board: str = ""  # a name from boards, where the host is one
+    board: str = ""  # a name from boards; empty until one of several is free
 
     @property
     def nested(self) -> bool:
         """Whether the cell needs the Xen host (else QEMU alone boots it)."""
-        return self.guest in ("pv", "pvh", "hvm")
+        return self.guest in ON_XEN
 
     @property
     def is_control(self) -> bool:
@@ -56,7 +56,12 @@ def cells(config: LabConfig) -> list[Cell]:
     # What the file says about cells on hosts that were not chosen is right too.
     known = [str(name) for name in (*_product(config, config.list_hosts()), *named)]
     _every_glob_matches(matrix.exclude, known, "matrix.exclude")
-    kept = [cell for cell in made if not _matches(cell.id, matrix.exclude)]
+    kept = [
+        one
+        for cell in made
+        if not _matches(cell.id, matrix.exclude)
+        for one in _on_each_board(config, cell)
+    ]
     if not kept:
         raise UserError("the matrix has no cell left: loosen matrix.exclude")
     for word, globs in config.expect.items():
@@ -83,7 +88,8 @@ def with_named_hosts(config: LabConfig, wanted: Sequence[str]) -> LabConfig:
     hosts = list(config.matrix.hosts or [config.own_host])
     for word in wanted:
         _, at, glob = word.partition("@")
-        found = [name for name in config.list_hosts() if fnmatchcase(name, glob)]
+        host = glob.partition(BOARD_OF)[0]
+        found = [name for name in config.list_hosts() if fnmatchcase(name, host)]
         if at and not found:
             known = ", ".join(config.list_hosts())
             raise UserError(
@@ -117,24 +123,35 @@ def select(plan: list[Cell], wanted: list[str]) -> list[Cell]:
 def _controls_for(chosen: list[Cell], plan: list[Cell]) -> list[Cell]:
     needed: list[Cell] = []
     for cell in chosen:
-        best = control_of(cell, plan)
-        if best and best not in chosen and best not in needed:
-            needed.append(best)
+        for best in controls_of(cell, plan):
+            if best not in chosen and best not in needed:
+                needed.append(best)
     return [replace(control, added_as_control=True) for control in needed]
 
 
 def control_of(cell: Cell, plan: Iterable[Cell]) -> Cell | None:
     """The control that a cell is measured by; None for a control itself, or without any.
 
-    One of the same host: how often the bug strikes depends on the machine. One of its own guest
-    kind if there is one, else the cheapest, which needs no Xen host.
+    One of the same host, and of the same board where that has several: how often the bug strikes
+    depends on the machine. One of its own guest kind if there is one, else the cheapest, which
+    needs no Xen host.
     """
-    controls = [control for control in plan if control.is_control and control.host == cell.host]
+    same_machine = (cell.host, f"{cell.host}{BOARD_OF}{cell.board}")
+    controls = [control for control in plan if control.is_control and control.host in same_machine]
     if cell.is_control or not controls:
         return None
     same = [control for control in controls if control.guest == cell.guest]
     cheap = [control for control in controls if not control.nested]
     return (same or cheap or controls)[0]
+
+
+def controls_of(cell: Cell, plan: Sequence[Cell]) -> list[Cell]:
+    """The controls that may measure it: one for each board that the cell may go to."""
+    start = f"{cell.host}{BOARD_OF}"
+    boards = dict.fromkeys(c.board for c in plan if cell.host and c.host.startswith(start))
+    there = [cell] if cell.board or not boards else [replace(cell, board=b) for b in boards]
+    found = [control_of(one, plan) for one in there]
+    return [control for control in found if control is not None]
 
 
 def _product(config: LabConfig, hosts: Sequence[str]) -> list[CellName]:
@@ -148,6 +165,16 @@ def _product(config: LabConfig, hosts: Sequence[str]) -> list[CellName]:
         for host in hosts
         if config.runs(guest, host)
     ]
+
+
+def _on_each_board(config: LabConfig, cell: Cell) -> list[Cell]:
+    """A control is measured on every board of its host; any other cell goes to one of them."""
+    boards = config.pool_of(cell.host) if cell.is_control else []
+    return [
+        replace(cell, id=f"{cell.id}{BOARD_OF}{board}", host=f"{cell.host}{BOARD_OF}{board}",
+                board=board)
+        for board in boards
+    ] or [cell]  # fmt: skip
 
 
 def _own(config: LabConfig, name: CellName) -> CellName:
@@ -173,7 +200,7 @@ def _cell(config: LabConfig, name: CellName) -> Cell:
             f"cell {wanted!r} names the kernel {name.kernel!r}, which is not under 'kernels:' "
             f"(there are {', '.join(config.kernels)})"
         )
-    if name.host and name.host not in config.list_hosts():
+    if name.host and not config.has_host(name.host):
         raise UserError(
             f"cell {wanted!r} names the host {name.host!r}, which is not under 'hosts:' "
             f"(there are {', '.join(config.list_hosts())})"

@@ -10,14 +10,14 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from lab.config.board import BoardConfig
-from lab.config.cellname import OWN_HOSTS
+from lab.config.cellname import BOARD_OF, OWN_HOSTS
 from lab.config.claim import ClaimConfig
 from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
 from lab.config.hosts import RUNS, NamedHostConfig
 from lab.config.keep import KeepConfig
 from lab.config.kernel import KERNEL_ORG, KernelConfig, check_trees
-from lab.config.kinds import GUEST_KINDS, Expectation, GuestKind, HostKind
+from lab.config.kinds import GUEST_KINDS, ON_XEN, Expectation, GuestKind, HostKind
 from lab.config.model import MAX_SHIFT, Args, Model, check_args
 from lab.config.nightly import NightlyConfig
 from lab.config.notify import NotifyConfig
@@ -171,17 +171,22 @@ class LabConfig(Model):
             if name == self.own_host and host.is_plain_nested():
                 return ""
             return "is the name of the host under 'host:'; its settings stand there"
-        if host.board is None:
+        if not host.of_boards:
             return ""
-        board = self.boards.get(host.board)
-        if board is None:
-            known = ", ".join(self.boards) or "none"
-            return f"the board {host.board!r} is not under 'boards:' ({known})"
-        if board.boot is None and board.ssh is None:
-            return (
-                f"boards.{host.board} has neither 'boot', for native and dom0 cells, nor 'ssh', "
-                "for guests on its own Xen"
-            )
+        names = self.boards_of(name)
+        if not names:
+            known = ", ".join(sorted({tag for b in self.boards.values() for tag in b.tags}))
+            return f"no board has the tag {host.tag!r} (there are {known or 'none'})"
+        for one in names:
+            board = self.boards.get(one)
+            if board is None:
+                known = ", ".join(self.boards) or "none"
+                return f"the board {one!r} is not under 'boards:' ({known})"
+            if board.boot is None and board.ssh is None:
+                return (
+                    f"boards.{one} has neither 'boot', for native and dom0 cells, nor 'ssh', "
+                    "for guests on its own Xen"
+                )
         return ""
 
     @property
@@ -196,13 +201,18 @@ class LabConfig(Model):
         return OWN_HOSTS[self.host.kind]
 
     def list_hosts(self) -> list[str]:
-        """The names of all hosts, the one under `host:` first."""
+        """The names of all hosts, the one under `host:` first. Not those of a host's boards."""
         return list(dict.fromkeys([self.own_host, *self.hosts]))
+
+    def has_host(self, name: str) -> bool:
+        """Whether there is such a host, or such a board of a host with several (HOST=BOARD)."""
+        host, at, board = name.partition(BOARD_OF)
+        return host in self.list_hosts() and (not at or board in self.pool_of(host))
 
     def check_host_names(self, names: list[str], where: str) -> None:
         """ValueError for a name of no host."""
         for name in names:
-            if name not in self.list_hosts():
+            if not self.has_host(name):
                 known = ", ".join(self.list_hosts())
                 raise ValueError(f"{where}: {name!r} is not under 'hosts:' (there are {known})")
 
@@ -210,31 +220,63 @@ class LabConfig(Model):
         """A nested or real host by a cell's word for it; empty: the one under `host:`."""
         return self.host if name in ("", self.own_host) else self.hosts[name]
 
+    def boards_of(self, name: str) -> list[str]:
+        """The names of the host's boards; none for a host that is not one."""
+        host, at, board = name.partition(BOARD_OF)
+        named = self.hosts.get(host)
+        if at:
+            return [board]
+        if named is None or not named.of_boards:
+            return []
+        if named.tag is not None:
+            return [name for name, one in self.boards.items() if named.tag in one.tags]
+        return [named.board] if isinstance(named.board, str) else list(named.board or ())
+
+    def pool_of(self, name: str) -> list[str]:
+        """The boards of a host that has several; none for any other."""
+        found = self.boards_of(name)
+        return found if len(found) > 1 else []
+
     def board_of(self, name: str) -> str:
-        """The name of the host's board; empty for a host that is not one."""
-        named = self.hosts.get(name)
-        return (named.board if named is not None else None) or ""
+        """The name of the host's only board; empty for a host with several or none."""
+        found = self.boards_of(name)
+        return found[0] if len(found) == 1 else ""
+
+    def boot_seconds(self, name: str) -> int:
+        """How long a boot may take on a host that is a board, or on one of its boards."""
+        return self.hosts[name.partition(BOARD_OF)[0]].boot_seconds
 
     def kind_of(self, name: str) -> HostKind:
-        return "board" if self.board_of(name) else self.host_of(name).kind
+        return "board" if self.boards_of(name) else self.host_of(name).kind
 
     def runs(self, guest: GuestKind, name: str) -> bool:
         """Whether a host runs such guests. QEMU boots native and dom0 cells beside `host:`."""
         if name in ("", self.own_host):
             return True
-        board = self.boards.get(self.board_of(name))
-        if board is None:
+        boards = self.boards_of(name)
+        if not boards:
             return guest in RUNS[self.kind_of(name)]
-        # Its own Xen takes guests; a kernel of ours needs a way to get onto it.
-        return (board.ssh if guest in ("pv", "pvh", "hvm") else board.boot) is not None
+        return not self._unable(guest, boards)
+
+    def _unable(self, guest: GuestKind, boards: list[str]) -> list[str]:
+        """Of these boards, those that cannot run such guests.
+
+        Its own Xen takes guests; a kernel of ours needs a way to get onto it.
+        """
+        return [
+            name
+            for name in boards
+            if (self.boards[name].ssh if guest in ON_XEN else self.boards[name].boot) is None
+        ]
 
     def say_lack(self, guest: GuestKind, name: str) -> str:
         """Why a host does not run such guests, in words."""
-        board = self.board_of(name)
-        if not board:
+        boards = self.boards_of(name)
+        if not boards:
             return f"{name!r} is a {self.kind_of(name)} host, which runs no {guest} cells"
-        part = "ssh" if guest in ("pv", "pvh", "hvm") else "boot"
-        return f"{name!r} is a board that runs no {guest} cells: boards.{board} has no {part!r}"
+        part = "ssh" if guest in ON_XEN else "boot"
+        unable = self._unable(guest, boards)[0]
+        return f"{name!r} is a board that runs no {guest} cells: boards.{unable} has no {part!r}"
 
     @field_validator("kernels", "variations", "xens", "boards", "hosts")
     @classmethod

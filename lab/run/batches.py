@@ -30,3 +30,9 @@ def batches(cells: Sequence[Cell], station: Callable[[Cell], str] = find_xen) ->
 def _by(station: Callable[[Cell], str], cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     names = dict.fromkeys(map(station, cells))
     return {name: [cell for cell in cells if station(cell) == name] for name in names}
+
+
+def by_board(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    """Cells by the board that they are booted on, in their order: pure."""
+    names = dict.fromkeys(cell.board for cell in cells if cell.board)
+    return {name: [cell for cell in cells if cell.board == name] for name in names}

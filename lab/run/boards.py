@@ -6,7 +6,9 @@ Imported only by a run that has such cells.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from lab.board.board import Board, open_board
 from lab.board.health import find_fault
@@ -14,7 +16,7 @@ from lab.board.netboot import NetBootServers
 from lab.config.board import BoardConfig
 from lab.config.cells import Cell
 from lab.errors import LabError
-from lab.run.batches import batches
+from lab.run.batches import batches, by_board
 from lab.run.outcomes import Outcomes
 from lab.run.slots import Slots
 from lab.trial.board import BoardPlace
@@ -31,12 +33,16 @@ RunCell = Callable[[Cell, Place, Slots], None]
 class Boards:
     """All boards of one run and the servers that they boot from; these end with the block."""
 
-    def __init__(self, job: Job, outcomes: Outcomes, run_cell: RunCell) -> None:
-        """``run_cell``: all boots of a cell at a place, to its verdict."""
+    def __init__(
+        self, job: Job, cells: Sequence[Cell], outcomes: Outcomes, run_cell: RunCell
+    ) -> None:
+        """``cells``: all that boot on boards. ``run_cell``: all boots of one, to its verdict."""
         self._job = job
         self._outcomes = outcomes
         self._run_cell = run_cell
         self._servers = NetBootServers(find_macs(job.config.boards))
+        self._own = by_board(cells)
+        self._queue = Queue(job, [cell for cell in cells if not cell.board])
 
     def __enter__(self) -> Boards:
         self._servers.__enter__()
@@ -45,29 +51,46 @@ class Boards:
     def __exit__(self, *_: object) -> None:
         self._servers.__exit__()
 
-    def run(self, name: str, cells: Sequence[Cell]) -> None:
-        """A board's cells, one boot at a time; none on a board that failed its check.
+    @property
+    def names(self) -> list[str]:
+        """The boards that have something to do, or may have."""
+        return list(dict.fromkeys([*self._own, *self._queue.boards]))
 
-        Controls are first, whatever they are booted by.
+    def run(self, name: str) -> None:
+        """A board's own cells, controls first, then of those that may go to several boards.
+
+        One boot at a time; none on a board that failed its check.
         """
-        fault = find_fault(name, self._job.config.boards[name])
-        if fault:
-            self._outcomes.fail(cells, fault)
-            return
+        cells, fault = self._own.get(name, []), ""
         try:
-            with open_board(name, self._job.config.boards[name]) as machine:
-                bench = Bench(self._job, name, cells[0].host, machine, self._servers)
-                slots = Slots(1)
-                try:
-                    for batch in batches(cells, find_station):
-                        self._run_batch(bench, batch, slots)
-                finally:
-                    bench.close()
+            fault = find_fault(name, self._job.config.boards[name]) or ""
+            if not fault:
+                self._work(name, cells)
         except LabError as error:
-            self._outcomes.fail(cells, str(error))
+            fault = str(error)
         except BaseException as error:
-            self._outcomes.fail_unforeseen(cells, error)
+            left = self._queue.leave(name)
+            self._outcomes.fail_unforeseen([*cells, *left], error)
             raise
+        left = self._queue.leave(name)
+        self._outcomes.fail([*cells, *left] if fault else left, fault or _NOBODY)
+
+    def _work(self, name: str, cells: Sequence[Cell]) -> None:
+        with open_board(name, self._job.config.boards[name]) as machine:
+            bench = Bench(self._job, name, machine, self._servers)
+            slots = Slots(1)
+            try:
+                for batch in batches(cells, find_station):
+                    self._run_batch(bench, batch, slots)
+                while (cell := self._queue.take(name, bench.station)) is not None:
+                    try:
+                        place = bench.find_place(cell)
+                    except LabError:
+                        self._queue.give_back(cell)  # another board may do better
+                        raise
+                    self._run_cell(cell, place, slots)
+            finally:
+                bench.close()
 
     def _run_batch(self, bench: Bench, cells: Sequence[Cell], slots: Slots) -> None:
         """Cells of one station; a Xen that does not come up fails its own cells alone."""
@@ -81,43 +104,95 @@ class Boards:
         bench.collect()
 
 
-class Bench:
-    """A board that is had, and the places on it. ``host``: a name from hosts."""
+_NOBODY = "no board is left to boot it on"
 
-    def __init__(
-        self, job: Job, name: str, host: str, machine: Board, servers: NetBootServers
-    ) -> None:
+
+class Queue:
+    """Cells that may go to several boards. Each board's thread takes from it when it is free."""
+
+    def __init__(self, job: Job, cells: Sequence[Cell]) -> None:
+        self._job = job
+        self._waiting = list(cells)
+        self._boards = {cell.id: self._find_boards(cell) for cell in cells}
+        self._lock = threading.Lock()
+
+    @property
+    def boards(self) -> list[str]:
+        """Those that a cell may go to."""
+        return list(dict.fromkeys(name for names in self._boards.values() for name in names))
+
+    def _find_boards(self, cell: Cell) -> list[str]:
+        """All of its host's; of a resumed run the one that has booted it before."""
+        trials = self._job.folder.trials(cell.id)
+        earlier = [trial.facts().board for trial in trials]
+        return earlier[-1:] or self._job.config.pool_of(cell.host)
+
+    def take(self, name: str, station: str) -> Cell | None:
+        """The next cell for a board, one that needs what is up where there is one."""
+        with self._lock:
+            fitting = [cell for cell in self._waiting if name in self._boards[cell.id]]
+            fitting.sort(key=lambda cell: find_station(cell) != station)
+            if not fitting:
+                return None
+            self._waiting.remove(fitting[0])
+            return replace(fitting[0], board=name)
+
+    def give_back(self, cell: Cell) -> None:
+        """It was not booted."""
+        with self._lock:
+            self._waiting.insert(0, replace(cell, board=""))
+
+    def leave(self, name: str) -> list[Cell]:
+        """The board takes no more; what only it could have taken."""
+        with self._lock:
+            for boards in self._boards.values():
+                if name in boards:
+                    boards.remove(name)
+            left = [cell for cell in self._waiting if not self._boards[cell.id]]
+            self._waiting = [cell for cell in self._waiting if cell not in left]
+            return left
+
+
+class Bench:
+    """A board that is had, and the places on it."""
+
+    def __init__(self, job: Job, name: str, machine: Board, servers: NetBootServers) -> None:
         self._job = job
         self._name = name
-        self._host = host
+        self.station = ""  # of the cells that it booted last
         self._machine = machine
         self._servers = servers
         self._config = job.config.boards[name]
         self._xen: BoardXen | None = None
         self._system: GoodSystem | None = None
 
-    @property
-    def good(self) -> GoodSystem:
+    def _find_good(self, host: str) -> GoodSystem:
         """The board's own system, reached when it is first used."""
         if self._system is None:
-            folder = self._job.folder.host / f"@{self._host}"
+            folder = self._job.folder.host / f"@{host}"
             self._system = GoodSystem(
                 self._machine, self._name, self._config,
-                self._job.config.hosts[self._host].boot_seconds,
+                self._job.config.boot_seconds(host),
                 folder / f"{self._name}-console.log", self._job.stop,
             )  # fmt: skip
         return self._system
 
     def find_place(self, cell: Cell) -> Place:
         """Where such cells boot; a Xen host is up then. LabError, a sentence, when it is not."""
-        job, way, self._xen = self._job, self._config.boot, None
+        job, way = self._job, self._config.boot
+        same, self.station = self.station == find_station(cell), find_station(cell)
         if cell.nested:
-            self._xen = BoardXen(job, cell.xen, self._host, self._machine, self.good, self._config)
+            if same and self._xen is not None:
+                return HostPlace(self._xen)
+            good = self._find_good(cell.host)
+            self._xen = BoardXen(job, cell.xen, cell.host, self._machine, good, self._config)
             self._xen.start()
             return HostPlace(self._xen)
+        self._xen = None
         xen_args = job.config.xen.args
         if way is not None and way.kind == "grub":
-            return GrubPlace(self._machine, self.good, self._config, job.supplies, xen_args)
+            good = self._find_good(cell.host)
+            return GrubPlace(self._machine, good, self._config, job.supplies, xen_args)
         assert way is not None  # as is checked when the file is read
         server = self._servers.get(way.listen, way.port)
         return BoardPlace(self._machine, self._name, self._config, job.supplies, server, xen_args)
@@ -129,7 +204,7 @@ class Bench:
 
     def close(self) -> None:
         if self._system is not None:
-            self._system.close()
+            self._system.leave()
 
 
 def find_station(cell: Cell) -> str:

@@ -13,6 +13,7 @@ from lab.config.lab import LabConfig
 from lab.evidence.run import PAGES, RunFolder
 from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
+from lab.run.batches import by_board
 from lab.run.claims import conclude
 from lab.run.experiment import (
     KernelsChangedError,
@@ -21,7 +22,6 @@ from lab.run.experiment import (
     record_plan,
     reopen,
 )
-from lab.run.schedule import by_board
 from lab.supplies.gather import gather_showing
 from lab.system.files import shorten
 from lab.system.machine import cores

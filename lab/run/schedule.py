@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from lab.config.cells import Cell, control_of
+from lab.config.cells import Cell, control_of, controls_of
 from lab.config.claim import measured_by
 from lab.errors import LabError
 from lab.run.batches import batches
@@ -49,10 +49,12 @@ class Schedule:
         todo = [cell for cell in self._cells if not self._impossible(cell)]
         # Controls first: they say early whether the run can prove anything.
         todo.sort(key=lambda cell: not cell.is_control)
-        nested = [cell for cell in todo if cell.nested and not cell.board]
+        on_boards = [cell for cell in todo if job.config.boards_of(cell.host)]
+        nested = [cell for cell in todo if cell.nested and cell not in on_boards]
         slots = Slots(machines_at_once(job.config, beside_host=bool(nested)))
         # A thread for each: most wait, for their control or for a slot.
-        with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(todo) + 1) as pool:
+        threads = len(todo) + len(job.config.boards) + 1
+        with contextlib.ExitStack() as stack, ThreadPoolExecutor(threads) as pool:
             work: list[Future[None]] = []
             if nested:
                 # The host keeps a processor busy while it boots and while it has guests. It
@@ -60,15 +62,13 @@ class Schedule:
                 held = Slots(1) if slots.count == 1 else slots
                 held.take()
                 work.append(pool.submit(self._on_hosts, nested, held.give_back))
-            boards = by_board(todo)
-            if boards:
+            if on_boards:
                 from lab.run.boards import Boards  # other runs do without it
 
-                on_boards = stack.enter_context(Boards(job, self._outcomes, self._cell))
-                for board, on_it in boards.items():
-                    work.append(pool.submit(on_boards.run, board, on_it))
+                boards = stack.enter_context(Boards(job, on_boards, self._outcomes, self._cell))
+                work += [pool.submit(boards.run, name) for name in boards.names]
             own = self._own_machine()
-            for cell in (cell for cell in todo if not cell.nested and not cell.board):
+            for cell in (c for c in todo if not c.nested and c not in on_boards):
                 work.append(pool.submit(self._on_own, cell, own, slots))
             self._join(work)
         self._outcomes.write_reports()
@@ -154,8 +154,8 @@ class Schedule:
 
     def _measures(self, cell: Cell) -> bool:
         """Whether other cells, or a claim, are measured by what this one shows."""
-        controls = (control_of(other, self._possible()) for other in self._possible())
-        measured = any(control is not None and control.id == cell.id for control in controls)
+        plan = self._possible()
+        measured = any(one.id == cell.id for other in plan for one in controls_of(other, plan))
         return measured or measured_by(self._job.config.claims, cell.id)
 
     def _possible(self) -> list[Cell]:
@@ -166,9 +166,3 @@ class Schedule:
         measures = " measures" if self._measures(cell) else ""
         seconds = self._job.config.stress.seconds
         return f"{self._job.supplies.accel.name} {cell.id} {seconds}s{measures}"
-
-
-def by_board(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    """Cells by the board that they are booted on, in their order: pure."""
-    names = dict.fromkeys(cell.board for cell in cells if cell.board)
-    return {name: [cell for cell in cells if cell.board == name] for name in names}

@@ -10,6 +10,7 @@ from lab.config.board import GrubBoot
 from lab.config.cellname import fits
 from lab.config.cells import Cell
 from lab.config.deterministic import impossible
+from lab.config.kinds import ON_XEN
 from lab.config.lab import LabConfig
 from lab.config.password import read_password
 from lab.config.secret import Login
@@ -21,7 +22,6 @@ from lab.qemu.accelerator import Accel
 from lab.qemu.binary import Qemu
 from lab.system.machine import memory_mib
 
-_GUESTS = {"pv", "pvh", "hvm"}
 _BESIDE_DOM0_MIB = 256  # of a board: Xen, and what its firmware keeps
 
 
@@ -102,10 +102,11 @@ def check_cells(config: LabConfig, cells: Sequence[Cell]) -> None:
 def check_input(config: LabConfig, guests: Iterable[str], host: str = "") -> None:
     """UserError for what is known to be wrong before anything is downloaded, built or written."""
     kinds = set(guests)
-    if config.board_of(host):
-        _check_board(config, config.board_of(host), bool(kinds & _GUESTS))
+    for board in config.boards_of(host):
+        _check_board(config, board, bool(kinds & set(ON_XEN)))
+    if config.boards_of(host):
         return
-    on_host = kinds & _GUESTS
+    on_host = kinds & set(ON_XEN)
     if on_host and config.kind_of(host) == "real":
         find_address(config.host_of(host))
     elif on_host:

@@ -96,7 +96,7 @@ def make_assignment(job: Job, cell: Cell, facts: TrialFacts, asked: Asked) -> As
     words += [cell.args, boot_words(settings)]
     if cell.board and not cell.nested:
         words.append(f"maxcpus={cell.vcpus}")  # elsewhere the machine has no more
-        seconds = config.hosts[cell.host].boot_seconds + _STRETCH * config.stress.seconds
+        seconds = config.boot_seconds(cell.host) + _STRETCH * config.stress.seconds
     else:
         seconds = find_deadline(cell.guest, config.stress.seconds, job.accelerated(cell))
     return Assignment(

@@ -40,7 +40,7 @@ def machines_at_once(config: LabConfig, beside_host: bool) -> int:
     ``beside_host``: the nested host is one of them, with its own memory; of several, which run
     one after the other, the largest counts.
     """
-    hosts = [config.host, *(host for host in config.hosts.values() if host.board is None)]
+    hosts = [config.host, *(host for host in config.hosts.values() if not host.of_boards)]
     largest = max(host.memory_mib for host in hosts)
     free = available_mib() - (largest if beside_host else 0)
     fitting = free // (config.guests.memory_mib + _QEMU_MIB) + beside_host

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 
+from lab.config.kinds import ON_XEN
 from lab.console import text as consoletext
 from lab.verdict.facts import TrialFacts
 
-_GUESTS = ("pv", "pvh", "hvm")
 _A_SYSTEM = re.compile(rb"login:|Linux version |systemd\[1\]|GRUB|Welcome to ")
 
 
@@ -22,7 +22,7 @@ def find_foreign(facts: TrialFacts, console: bytes) -> str | None:
 
     A guest's console is its own: the board's words are not in it.
     """
-    if not facts.board or facts.guest in _GUESTS or f"={facts.nonce}".encode() in console:
+    if not facts.board or facts.guest in ON_XEN or f"={facts.nonce}".encode() in console:
         return None
     if _A_SYSTEM.search(console):
         return f"the board {facts.board} came back with its own system"

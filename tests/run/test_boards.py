@@ -18,7 +18,7 @@ from lab.config.cells import Cell
 from lab.config.load import parse
 from lab.errors import LabError
 from lab.host.shell import free_port
-from lab.run.schedule import by_board
+from lab.run.batches import by_board
 from lab.verdict.severity import Verdict
 from tests.helpers.runs import FakePlace, run_with, truth, verdicts
 
@@ -148,6 +148,79 @@ def test_a_board_that_failed_its_check_is_not_booted(
     (tmp_path / "again").mkdir()
     run_with(tmp_path / "again", monkeypatch, FakePlace(truth), text=made)
     assert sorted(boards.opened) == ["b1", "b2", "b2"]
+
+
+def pool_text() -> str:
+    port = free_port()
+    tagged = BOARD.replace("console:", "tags: [amd], console:")
+    return f"""
+boards:
+  b1: {tagged % (1, 1, port)}
+  b2: {tagged % (2, 2, port)}
+hosts: {{rack: {{tag: amd}}}}
+kernels: {{old: {{image: old.bzImage}}}}
+variations: {{a: {{args: a}}, b: {{args: b}}, c: {{args: c}}}}
+matrix: {{guests: [native], variations: [plain, a, b, c], hosts: [rack],
+  include: [dom0-old@rack]}}
+trials: %d
+expect: {{corrupts: [dom0-old], clean: ['native-old*']}}
+"""
+
+
+def test_cells_go_to_whichever_board_is_free_each_beside_its_own_control(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """b2 sits in its first native cell until b1 has done the others."""
+    done: list[tuple[str, str]] = []
+    others = threading.Event()
+
+    def script(cell: Cell, boot: int) -> dict[str, Any]:
+        if cell.guest == "native" and cell.board == "b2":
+            assert others.wait(60)
+        done.append((cell.id, cell.board))
+        if len([1 for name, board in done if name.startswith("native") and board == "b1"]) == 3:
+            others.set()
+        return truth(cell, boot)
+
+    Boards(monkeypatch, FakePlace(script))
+    run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(truth), text=pool_text())
+    by_id = {outcome.cell.id: outcome for outcome in outcomes}
+    assert set(by_id) == {
+        "native-old@rack", "native-old~a@rack", "native-old~b@rack", "native-old~c@rack",
+        "dom0-old@rack=b1", "dom0-old@rack=b2",
+    }  # fmt: skip
+    assert run.exit_code() == 0
+    native = [by_id[name] for name in by_id if name.startswith("native")]
+    assert sorted(cell.cell.board for cell in native) == ["b1", "b1", "b1", "b2"]
+    for outcome in native:
+        assert f"than dom0-old@rack={outcome.cell.board} would" in outcome.reason
+        facts = run.folder.trials(outcome.cell.id)[0].facts()
+        assert facts.board == outcome.cell.board
+
+
+def test_what_a_board_cannot_do_another_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Boards(monkeypatch, FakePlace(truth), broken="b1")
+    run, outcomes = run_with(tmp_path, monkeypatch, FakePlace(truth), text=pool_text())
+    found = verdicts(outcomes)
+    assert found.pop("dom0-old@rack=b1") is Verdict.LAB_ERROR
+    assert found.pop("dom0-old@rack=b2") is Verdict.CORRUPTS
+    assert set(found.values()) == {Verdict.CLEAN}
+    assert run.exit_code() == 4
+
+
+def test_without_any_board_each_cell_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: Boards, name: str, _config: Any) -> Any:
+        raise LabError(f"{name} is held by another lab: pid 7 of somebody")
+
+    monkeypatch.setattr(Boards, "open", refuse)
+    Boards(monkeypatch, FakePlace(truth))
+    _, outcomes = run_with(tmp_path, monkeypatch, FakePlace(truth), text=pool_text())
+    assert set(verdicts(outcomes).values()) == {Verdict.LAB_ERROR}
+    assert all("is held by another lab" in outcome.reason for outcome in outcomes)
 
 
 def test_cells_by_board_keep_their_order() -> None:
