@@ -54,7 +54,8 @@ def cells(config: LabConfig) -> list[Cell]:
     named = [_own(config, CellName.parse(text)) for text in matrix.include]
     made = [_cell(config, name) for name in dict.fromkeys([*_product(config, hosts), *named])]
     # What the file says about cells on hosts that were not chosen is right too.
-    known = [str(name) for name in (*_product(config, config.list_hosts()), *named)]
+    everywhere = [*config.list_hosts(), *config.list_pooled()]
+    known = [str(name) for name in (*_product(config, everywhere), *named)]
     _every_glob_matches(matrix.exclude, known, "matrix.exclude")
     kept = [
         one

@@ -204,10 +204,13 @@ class LabConfig(Model):
         """The names of all hosts, the one under `host:` first. Not those of a host's boards."""
         return list(dict.fromkeys([self.own_host, *self.hosts]))
 
+    def list_pooled(self) -> list[str]:
+        """HOST=BOARD for each board of each host that has several."""
+        return [f"{name}{BOARD_OF}{board}" for name in self.hosts for board in self.pool_of(name)]
+
     def has_host(self, name: str) -> bool:
         """Whether there is such a host, or such a board of a host with several (HOST=BOARD)."""
-        host, at, board = name.partition(BOARD_OF)
-        return host in self.list_hosts() and (not at or board in self.pool_of(host))
+        return name in self.list_hosts() or name in self.list_pooled()
 
     def check_host_names(self, names: list[str], where: str) -> None:
         """ValueError for a name of no host."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -212,6 +212,13 @@ def test_a_wrong_host_of_a_cell_is_one_sentence(text: str, words: str) -> None:
         ("{kind: nested, boot_seconds: 60}", "'boot_seconds' goes with 'board' only"),
         ("{kind: real}", "a real host needs 'address' and 'host_key'"),
         ("{bord: b1}", "did you mean 'board'"),
+        ("{tag: amd}", "hosts.rack1: no board has the tag 'amd' (there are none)"),
+        ("{board: [b1, b9]}", "hosts.rack1: the board 'b9' is not under 'boards:'"),
+        ("{board: [b1, deaf]}", "boards.deaf has neither 'boot', for native"),
+        ("{board: [b1, b1]}", "names a board twice"),
+        ("{board: []}", "should name at least one board"),
+        ("{board: b1, tag: amd}", "has both 'board' and 'tag'"),
+        ("{tag: amd, kind: nested}", "so that 'kind' does not go with 'tag'"),
         ("{board: b1}\n  default: {board: b1}", "hosts.default: is the name of the host under"),
         ("{board: b1}\n  a@b: {board: b1}", "'a@b' is not a name"),
     ],
@@ -238,3 +245,40 @@ def test_a_claim_counts_on_every_host() -> None:
     claim = ClaimConfig(says="", source="", cells=["dom0-bad"], show="alike", than="pv-bad")
     assert measured_by({"c": claim}, "dom0-bad@rack1")
     assert not measured_by({"c": claim}, "dom0-old@rack1")
+
+
+POOL = BASE.replace("  deaf:", "  b2: {power: {kind: command, 'on': [a], 'off': [c], status: [c]},"
+  " console: {kind: tcp, address: x, port: 2}, mac: '52:54:00:12:34:57'" + NETWORK + "}\n  deaf:"
+).replace("{board: b1, boot_seconds: 300}", "{board: [b1, b2]}")  # fmt: skip
+
+
+def test_a_host_of_several_boards_has_a_control_on_each() -> None:
+    text = "matrix: {kernels: [bad, old], guests: [native, dom0], hosts: [rack1]}\n"
+    expect = "expect: {corrupts: [dom0-bad], clean: ['native-*']}\n"
+    made = cells(parse(POOL + expect + text, HERE))
+    assert ids(made) == [
+        "native-bad@rack1", "dom0-bad@rack1=b1", "dom0-bad@rack1=b2", "native-old@rack1",
+        "dom0-old@rack1",
+    ]  # fmt: skip
+    by_id = {cell.id: cell for cell in made}
+    assert by_id["dom0-bad@rack1=b2"].board == "b2"
+    assert by_id["native-old@rack1"].board == ""
+    assert control_of(by_id["native-old@rack1"], made) is None
+    placed = replace(by_id["native-old@rack1"], board="b2")
+    assert control_of(placed, made) == by_id["dom0-bad@rack1=b2"]
+    chosen = ids(select(made, ["native-old@rack1"]))
+    assert chosen == ["native-old@rack1", "dom0-bad@rack1=b1", "dom0-bad@rack1=b2"]
+    assert ids(select(made, ["dom0-bad@rack1"])) == ["dom0-bad@rack1=b1", "dom0-bad@rack1=b2"]
+
+
+def test_one_of_several_boards_can_be_named() -> None:
+    loaded = on_hosts(parse(POOL + EXPECT, HERE), ["rack1=b2"])
+    found = {cell.id: cell.board for cell in cells(loaded) if cell.kernel == "bad"}
+    assert found == {"native-bad@rack1=b2": "b2", "dom0-bad@rack1=b2": "b2"}
+    with pytest.raises(UserError, match="'rack1=b9' is not under 'hosts:'"):
+        on_hosts(loaded, ["rack1=b9"])
+
+
+def test_a_host_of_several_boards_is_written_and_read_again() -> None:
+    loaded = parse(POOL + EXPECT, HERE)
+    assert LabConfig.model_validate(loaded.model_dump(mode="json")) == loaded
