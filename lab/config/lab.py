@@ -176,7 +176,7 @@ class LabConfig(Model):
         names = self.boards_of(name)
         if not names:
             known = ", ".join(sorted({tag for b in self.boards.values() for tag in b.tags}))
-            return f"no board has the tag {host.tag!r} (there are {known or 'none'})"
+            return f"no board has the tag {host.tag!r} ({known or 'none has any'})"
         for one in names:
             board = self.boards.get(one)
             if board is None:

@@ -166,7 +166,7 @@ class Bench:
         self._xen: BoardXen | None = None
         self._system: GoodSystem | None = None
 
-    def _find_good(self, host: str) -> GoodSystem:
+    def find_good(self, host: str) -> GoodSystem:
         """The board's own system, reached when it is first used."""
         if self._system is None:
             folder = self._job.folder.host / f"@{host}"
@@ -184,14 +184,14 @@ class Bench:
         if cell.nested:
             if same and self._xen is not None:
                 return HostPlace(self._xen)
-            good = self._find_good(cell.host)
+            good = self.find_good(cell.host)
             self._xen = BoardXen(job, cell.xen, cell.host, self._machine, good, self._config)
             self._xen.start()
             return HostPlace(self._xen)
         self._xen = None
         xen_args = job.config.xen.args
         if way is not None and way.kind == "grub":
-            good = self._find_good(cell.host)
+            good = self.find_good(cell.host)
             return GrubPlace(self._machine, good, self._config, job.supplies, xen_args)
         assert way is not None  # as is checked when the file is read
         server = self._servers.get(way.listen, way.port)

@@ -99,7 +99,7 @@ class GoodSystem:
 
     def runs(self, nonce: str) -> bool:
         """Whether the known-good system runs, on its own Xen or on the one that has the nonce."""
-        if not (self._machine.power.is_on() and self.greets()):
+        if not self.greets():
             return False
         try:
             if self.shell.attempt(["test", "-e", "/proc/xen/privcmd"])[0] != 0:

@@ -212,7 +212,7 @@ def test_a_wrong_host_of_a_cell_is_one_sentence(text: str, words: str) -> None:
         ("{kind: nested, boot_seconds: 60}", "'boot_seconds' goes with 'board' only"),
         ("{kind: real}", "a real host needs 'address' and 'host_key'"),
         ("{bord: b1}", "did you mean 'board'"),
-        ("{tag: amd}", "hosts.rack1: no board has the tag 'amd' (there are none)"),
+        ("{tag: amd}", "hosts.rack1: no board has the tag 'amd' (none has any)"),
         ("{board: [b1, b9]}", "hosts.rack1: the board 'b9' is not under 'boards:'"),
         ("{board: [b1, deaf]}", "boards.deaf has neither 'boot', for native"),
         ("{board: [b1, b1]}", "names a board twice"),
