@@ -28,7 +28,11 @@ Say = Callable[[str], None]
 
 
 def write_defaults(serial: str, speed: int, default: str) -> str:
-    """The file for update-grub: Xen by default, GRUB, Xen and dom0 on the serial port."""
+    """The file for update-grub: Xen by default, GRUB, Xen and dom0 on the serial port.
+
+    dom0 must not be sent to the port that Xen has: it waits there for each letter. Seen as a
+    soft lockup of a quarter of an hour.
+    """
     unit = {"com1": 0, "com2": 1}[serial]
     return f"""# Written by the Xen FPU lab (fab prepare-board); fab restore removes it.
 GRUB_DEFAULT="{default}"
@@ -36,8 +40,8 @@ GRUB_TIMEOUT_STYLE=menu
 GRUB_TIMEOUT=2
 GRUB_TERMINAL="console serial"
 GRUB_SERIAL_COMMAND="serial --unit={unit} --speed={speed}"
+GRUB_CMDLINE_LINUX_XEN_REPLACE="$GRUB_CMDLINE_LINUX console=hvc0"
 GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX console=tty0 console=ttyS{unit},{speed}n8"
-GRUB_CMDLINE_LINUX_XEN_REPLACE_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT console=hvc0"
 GRUB_CMDLINE_XEN="$GRUB_CMDLINE_XEN {serial}={speed},8n1 console={serial},vga"
 XEN_OVERRIDE_GRUB_DEFAULT=0
 """

@@ -28,11 +28,15 @@ def test_the_defaults_are_shell(tmp_path: Path) -> None:
     path = tmp_path / "zz.cfg"
     path.write_text(board.write_defaults("com1", 115200, "x"))
     said = subprocess.run(
-        ["sh", "-uc", f'GRUB_CMDLINE_XEN="a=b"; GRUB_CMDLINE_LINUX=; GRUB_CMDLINE_LINUX_DEFAULT=;'
-         f' . {path}; echo "$GRUB_CMDLINE_XEN"'],
+        ["sh", "-uc", f'GRUB_CMDLINE_XEN="a=b"; GRUB_CMDLINE_LINUX=c; . {path}; '
+         'for name in XEN LINUX_XEN_REPLACE LINUX; do eval echo \\$GRUB_CMDLINE_$name; done'],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert said.stdout == "a=b com1=115200,8n1 console=com1,vga\n"
+    assert said.stdout.splitlines() == [
+        "a=b com1=115200,8n1 console=com1,vga",
+        "c console=hvc0",  # dom0 is not sent to the port that Xen has
+        "c console=tty0 console=ttyS0,115200n8",
+    ]
 
 
 def test_what_is_cut_out_is_what_was_put_in(tmp_path: Path) -> None:
