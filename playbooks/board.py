@@ -42,7 +42,7 @@ GRUB_TERMINAL="console serial"
 GRUB_SERIAL_COMMAND="serial --unit={unit} --speed={speed}"
 GRUB_CMDLINE_LINUX_XEN_REPLACE="$GRUB_CMDLINE_LINUX console=hvc0"
 GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX console=tty0 console=ttyS{unit},{speed}n8"
-GRUB_CMDLINE_XEN="$GRUB_CMDLINE_XEN {serial}={speed},8n1 console={serial},vga"
+GRUB_CMDLINE_XEN="$GRUB_CMDLINE_XEN {serial}={speed},8n1 console={serial}"
 XEN_OVERRIDE_GRUB_DEFAULT=0
 """
 

@@ -16,13 +16,13 @@ from lab.errors import UserError
 from lab.evidence.run import RunFolder
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
-from tests.validate.test_hosts import TEXT
+from tests.helpers.scripted import ONE_BOARD
 
 EXPECT = "expect: {corrupts: [dom0-old]}\n"
 
 
 def config() -> LabConfig:
-    return parse(TEXT + EXPECT, Path("/somewhere/lab.yaml"))
+    return parse(ONE_BOARD + EXPECT, Path("/somewhere/lab.yaml"))
 
 
 def test_a_kind_may_name_its_host() -> None:

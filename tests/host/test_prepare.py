@@ -33,7 +33,7 @@ def test_the_defaults_are_shell(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert said.stdout.splitlines() == [
-        "a=b com1=115200,8n1 console=com1,vga",
+        "a=b com1=115200,8n1 console=com1",
         "c console=hvc0",  # dom0 is not sent to the port that Xen has
         "c console=tty0 console=ttyS0,115200n8",
     ]

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from lab.trial.job import Job
 from lab.verdict.stopping import Asked
 from lab.xen.hypervisor import Xen
 from tests.helpers.consoles import console
+from tests.helpers.scripted import Machine
 
 MAC = "52:54:00:12:34:56"
 TEXT = f"""
@@ -44,43 +44,6 @@ boards:
 hosts: {{rack1: {{board: b1}}}}
 kernels: {{old: {{image: old.bzImage}}}}
 """
-
-
-class Machine:
-    """A board whose console says what ``boots`` makes of its being switched on."""
-
-    def __init__(self, boots: Callable[[], bytes]) -> None:
-        self.boots = boots
-        self.did: list[str] = []
-        self.refuses = ""
-        self.path = Path()
-        self.losses = 0
-        self.problem = ""
-        self.power = self.console = self
-
-    def on(self) -> None:
-        self.did.append("on")
-        if self.refuses == "on":
-            raise LabError("b1: its power control did not answer")
-        with self.path.open("ab") as out:
-            out.write(self.boots())
-
-    def off(self) -> None:
-        self.did.append("off")
-
-    @contextlib.contextmanager
-    def follow(self, path: Path) -> Iterator[Machine]:
-        self.did.append("follow")
-        self.path = path
-        yield self
-        self.did.append("end")
-
-    def find_problem(self) -> str:
-        return self.problem
-
-    def refuse_losses(self) -> None:
-        if self.losses:
-            raise LabError("b1: the connection to its console was lost")
 
 
 class Bench:

@@ -29,7 +29,7 @@ from lab.trial.grubboard import GrubPlace
 from lab.xen.hypervisor import Xen
 from tests.helpers.consoles import console
 from tests.helpers.hostkeys import ED25519
-from tests.trial.test_board import Machine
+from tests.helpers.scripted import Machine
 
 OWN = Loaded("/vmlinuz", "/initrd", "root=/dev/sda1 ro")
 

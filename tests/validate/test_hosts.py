@@ -14,19 +14,11 @@ from lab.config.load import parse
 from lab.errors import UserError
 from lab.validate.decision import in_question
 from lab.validate.request import Request, list_kinds, names_of, of_kernels
-
-TEXT = """
-boards: {b1: {power: {kind: command, 'on': [a], 'off': [b], status: [c]},
-  console: {kind: tcp, address: x, port: 1}, mac: '52:54:00:12:34:56',
-  boot: {kind: network, address: 10.0.0.1}}}
-hosts: {rack1: {board: b1}}
-variations: {2vcpu: {vcpus: 2}}
-kernels: {old: {image: old.bzImage}}
-"""
+from tests.helpers.scripted import ONE_BOARD
 
 
 def config() -> LabConfig:
-    return parse(TEXT, Path("/somewhere/lab.yaml"))
+    return parse(ONE_BOARD, Path("/somewhere/lab.yaml"))
 
 
 def test_all_kinds_of_two_hosts_are_those_that_each_runs() -> None:
