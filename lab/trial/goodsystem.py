@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _POLL = 0.5
 _GLANCE = 2.0  # seconds for the greeting of a machine that is up
+_PATIENCE = 15.0  # ... before its power is cut: a busy machine greets late
 _UNDER_TEST = re.compile(r"\blab=([0-9a-f]+)")
 
 
@@ -91,15 +92,15 @@ class GoodSystem:
                 )
             deadline.pause(_POLL)
 
-    def greets(self) -> bool:
+    def greets(self, seconds: float = _GLANCE) -> bool:
         """Whether an ssh server greets there."""
         from lab.host.shell import greets
 
-        return greets(self.shell.address.host, self.shell.address.port, _GLANCE)
+        return greets(self.shell.address.host, self.shell.address.port, seconds)
 
     def runs(self, nonce: str) -> bool:
         """Whether the known-good system runs, on its own Xen or on the one that has the nonce."""
-        if not self.greets():
+        if not self.greets(_PATIENCE):
             return False
         try:
             if self.shell.attempt(["test", "-e", "/proc/xen/privcmd"])[0] != 0:
