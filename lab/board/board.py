@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lab.board.console import Console
-from lab.board.lock import Holder, hold
+from lab.board.lock import Holder, Lock, hold, myself
+from lab.board.place import hold_place
 from lab.board.power import Power
-from lab.config.board import BoardConfig
+from lab.config.board import BoardConfig, LabgridPower
 from lab.errors import UserError
 
 
@@ -23,6 +24,15 @@ class Board:
     power: Power
     console: Console
     left: Holder | None = None
+
+
+@contextlib.contextmanager
+def have(name: str, config: BoardConfig) -> Iterator[Lock]:
+    """Hold the lock of this machine, and the labgrid place; HeldError when somebody has it."""
+    with hold(name, config) as lock, contextlib.ExitStack() as stack:
+        if isinstance(config.power, LabgridPower):
+            stack.enter_context(hold_place(name, config.power, myself()))
+        yield lock
 
 
 def find_board(boards: Mapping[str, BoardConfig], name: str) -> BoardConfig:
@@ -41,7 +51,7 @@ def open_board(name: str, config: BoardConfig, leave_on: bool = False) -> Iterat
     dead process left on is switched off first. At the block's end a board that the block switched
     on is switched off, unless ``leave_on``; where that fails, the next one who opens it knows.
     """
-    with hold(name, config) as lock:
+    with have(name, config) as lock:
         power = Power(name, config.power, lock.note)
         if lock.left is not None:
             power.off()

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lab.board.board import find_board, open_board
+from lab.board.board import find_board, have, open_board
 from lab.board.console import Console
 from lab.board.extra import require
 from lab.board.health import find_fault, read_health
-from lab.board.lock import find_holder, hold
+from lab.board.lock import find_holder
 from lab.board.power import Power
 from lab.board.source import describe
 from lab.config.board import BoardConfig
@@ -68,7 +68,7 @@ def switch_off(config: LabConfig, name: str, say: Say) -> int:
 def show_console(config: LabConfig, name: str, write: Say) -> int:
     """`lab board console`: what its serial port says, made harmless, until Ctrl-C."""
     board = find_board(config.boards, name)
-    with hold(name, board), open_scratch("console") as folder:
+    with have(name, board), open_scratch("console") as folder:
         try:
             _show(Console(name, board), folder / "console.log", write)
         except KeyboardInterrupt:

@@ -24,7 +24,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lab.board.extra import require
-from lab.config.board import BoardConfig, CommandPower, IpmiPower, PduPower, RedfishPower
+from lab.config.board import (
+    BoardConfig,
+    CommandPower,
+    IpmiPower,
+    LabgridPower,
+    PduPower,
+    RedfishPower,
+)
 from lab.console.text import clean
 from lab.errors import LabError
 from lab.system.clock import now
@@ -70,6 +77,14 @@ def _start_of(pid: int) -> int:
     return int(text.rpartition(")")[2].split()[19])
 
 
+def lives(pid: int, started: int) -> bool:
+    """Whether that very process is still there."""
+    try:
+        return _start_of(pid) == started
+    except (OSError, IndexError, ValueError):
+        return False
+
+
 class HeldError(LabError):
     """Another process has the board, and lives."""
 
@@ -112,6 +127,8 @@ def lock_path(config: BoardConfig) -> Path:
             parts = ["redfish", url.lower(), system or ""]
         case PduPower(model=model, host=host, index=index):
             parts = ["pdu", model, host.lower(), str(index)]
+        case LabgridPower(coordinator=coordinator, place=place):
+            parts = ["labgrid", coordinator.lower(), place]
         case CommandPower(off=off):
             parts = ["command", *off]
     return FOLDER / sha256_of(*parts)[:32]

@@ -3,22 +3,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+from lab.board.child import ask
 from lab.board.switch import Action
 from lab.config.board import CommandPower, PduPower
 from lab.config.board import Power as PowerConfig
 from lab.config.password import read_password
 from lab.config.secret import Login
 from lab.errors import LabError, UserError
-from lab.system.process import find_error, tie
-from lab.system.project import PYTHON_PATH
 
 _GRACE_SECONDS = 15.0  # for logging in and importing, beyond the configured seconds
 _PAUSE_SECONDS = 1.0  # between off and on
@@ -75,26 +70,11 @@ class Power:
         return bool(answer["on"])
 
     def _run(self, request: dict[str, Any]) -> dict[str, Any]:
-        limit = self._config.seconds + _GRACE_SECONDS
-        path = os.pathsep.join(filter(None, [str(PYTHON_PATH), os.environ.get("PYTHONPATH")]))
-        try:
-            done = subprocess.run(
-                tie([sys.executable, "-m", "lab.board.switch"]),
-                input=json.dumps(request).encode(), capture_output=True, timeout=limit,
-                check=False, env={**os.environ, "PYTHONPATH": path},
-                process_group=0,  # a terminal's Ctrl-C does not stop it from switching off
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise LabError(
-                f"{self._name}: its power control ({self._config.kind}) did not answer "
-                f"within {limit:.0f} s"
-            ) from None
-        try:
-            return dict(json.loads(done.stdout))
-        except ValueError:
-            said = (done.stderr.decode(errors="replace").strip().splitlines() or [""])[-1]
-            said = _hide(find_error(said), request["password"])
-            raise LabError(f"{self._name}: switching it failed: {said}") from None
+        return ask(
+            "lab.board.switch", request, self._config.seconds + _GRACE_SECONDS,
+            f"{self._name}: its power control ({self._config.kind})",
+            lambda said: _hide(said, request["password"]),
+        )  # fmt: skip
 
 
 def _hide(text: str, password: str | None) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import TypeAdapter
 
-from lab.config.board import CommandPower, IpmiPower, PduPower, RedfishPower
+from lab.config.board import CommandPower, IpmiPower, LabgridPower, PduPower, RedfishPower
 from lab.config.board import Power as PowerConfig
 from lab.errors import LabError, UserError
 from lab.system.deadline import Deadline
@@ -52,6 +52,10 @@ def make_switch(config: PowerConfig, password: str | None) -> Switch:
             from lab.board.pdu import PduSwitch
 
             return PduSwitch(config, password)
+        case LabgridPower():
+            from lab.board.coordinator import LabgridSwitch
+
+            return LabgridSwitch(config)
         case CommandPower():
             from lab.board.shell_power import ShellSwitch
 

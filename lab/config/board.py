@@ -130,6 +130,34 @@ class PduPower(Login):
         return self
 
 
+class LabgridPower(Model):
+    """A place of a labgrid coordinator, with what switches it."""
+
+    kind: Literal["labgrid"]
+    place: str = Field(description="The place's name; it is acquired while the board is used.")
+    coordinator: str = Field(
+        "127.0.0.1:20408",
+        description="HOST:PORT. Nothing of it is encrypted: this machine, or an ssh tunnel.",
+    )
+    seconds: Seconds = 60
+
+    @field_validator("place")
+    @classmethod
+    def _one_word(cls, value: str) -> str:
+        if not _TAG.fullmatch(value):
+            raise ValueError(f"{value!r} is not a place's name: use letters, digits and ._+-")
+        return value
+
+    @field_validator("coordinator")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not port.isdecimal() or not 1 <= int(port) <= 65535:
+            raise ValueError(f"{value!r} should read HOST:PORT, such as 127.0.0.1:20408")
+        check_address(host)
+        return value
+
+
 class CommandPower(Model):
     """Programs that switch the board."""
 
@@ -238,7 +266,9 @@ class BoardSsh(Model):
         return value
 
 
-Power = Annotated[IpmiPower | RedfishPower | PduPower | CommandPower, Field(discriminator="kind")]
+Power = Annotated[
+    IpmiPower | RedfishPower | PduPower | LabgridPower | CommandPower, Field(discriminator="kind")
+]
 Console = Annotated[
     Rfc2217Console | TcpConsole | DeviceConsole | CommandConsole, Field(discriminator="kind")
 ]
@@ -246,7 +276,8 @@ BootWay = Annotated[NetworkBoot | GrubBoot, Field(discriminator="kind")]
 
 _PARTS: dict[str, dict[str, type[Model]]] = {
     "power": {
-        "ipmi": IpmiPower, "redfish": RedfishPower, "pdu": PduPower, "command": CommandPower,
+        "ipmi": IpmiPower, "redfish": RedfishPower, "pdu": PduPower,
+        "labgrid": LabgridPower, "command": CommandPower,
     },
     "console": {
         "rfc2217": Rfc2217Console, "tcp": TcpConsole, "device": DeviceConsole,

@@ -70,7 +70,7 @@ def test_every_kind_of_a_part_is_read(part: dict[str, Any]) -> None:
     ("part", "said"),
     [
         ({"power": {**IPMI, "kind": "ipmy"}},
-         "boards.rack1.power: the kind 'ipmy' is not known; there are ipmi, redfish, pdu, command"),
+         "boards.rack1.power: the kind 'ipmy' is not known; there are ipmi, redfish, pdu, labgrid"),
         ({"power": {"address": "x"}}, "boards.rack1.power: 'kind' is missing"),
         ({"power": {**IPMI, "adress": "x"}},
          "boards.rack1.power.adress: unknown key 'adress'; did you mean 'address'?"),
