@@ -90,6 +90,7 @@ class Course:
         if left_out and not record.notes:
             record.notes.append(f"{left_out} cells left out: their control is blind tonight")
         earlier = record.runs[-1] if record.state == "running" and record.runs else ""
+        record.continued = record.continued or record.state == "running"
         record.state = "running"
         desk.save()
         desk.say(f"\njob {record.job}: {len(seen)} cells")

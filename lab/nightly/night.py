@@ -57,6 +57,7 @@ class JobRecord(_Record):
     why: str = ""
     estimate: float | None = None  # seconds, from earlier nights
     seconds: float | None = None
+    continued: bool = False  # after it was cut off, so that ``seconds`` are not all
     runs: list[str] = Field(default_factory=list)
     commits: dict[str, str] = Field(default_factory=dict)  # of kernels from git, by name
     outcomes: list[Outcome] = Field(default_factory=list)

@@ -36,7 +36,8 @@ def estimate(job: str, earlier: Sequence[Night]) -> float | None:
         record.seconds
         for night in earlier
         for record in night.jobs
-        if record.job == job and record.state == "done" and record.seconds is not None
+        if record.job == job and record.state == "done" and not record.continued
+        if record.seconds is not None
     ]
     return round(median(known[-_NIGHTS:]), 1) if known else None
 

@@ -115,7 +115,7 @@ def _say(change: Change) -> Iterator[str]:
         yield f"    changed: {text}"
     names = ("confirmed", "capsule", "bisect")
     for name, part in zip(names, (change.confirm, change.capsule, change.bisect), strict=True):
-        if part is not None:
+        if part is not None and part.state != "left out":
             yield f"    {name}: {part.says or part.state}"
 
 
