@@ -17,7 +17,7 @@ from lab.nightly.folder import NightFolder, list_nights, read_nights
 from lab.nightly.health import list_sights
 from lab.nightly.jobs import resolve_jobs
 from lab.nightly.lock import BusyError, hold_machine
-from lab.nightly.morning import make_room, report_stop
+from lab.nightly.morning import report_stop
 from lab.nightly.night import JobRecord, Night
 from lab.nightly.order import estimate, find_left, fits, list_left, sort_jobs
 from lab.nightly.summary import write_text
@@ -75,7 +75,6 @@ def _run(
     desk = Desk(results, folder, night, text, clock, terminal.say)
     desk.save()
     try:
-        make_room(desk, config)
         Course(desk, config, jobs).run()
     except (DiskFullError, OSError) as error:
         stopped = explain_full(error, results) if isinstance(error, OSError) else error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is done around a night: old evidence goes, pages are written, the summary is sent.
+"""What is done with a night: the pages are written, the summary is sent.
 
 What fails here is a note; it does not change the night.
 """
@@ -8,30 +8,9 @@ from __future__ import annotations
 
 from lab.config.lab import LabConfig
 from lab.errors import LabError, UserError
-from lab.history.index import open_index
-from lab.history.tidy import tidy
 from lab.nightly.desk import Desk
 from lab.page.write import write_pages
 from lab.report.notify import notify
-
-
-def make_room(desk: Desk, config: LabConfig) -> None:
-    """Before the night's first step: remove what `keep:` does not keep."""
-    try:
-        with open_index(desk.results) as index:
-            done = tidy(index, config.keep)
-    except (LabError, UserError) as error:
-        desk.night.notes.append(f"old evidence was not removed: {error}")
-        return
-    if done.going:
-        count = len(done.going)
-        runs = "1 older run" if count == 1 else f"{count} older runs"
-        desk.say(f"removed the evidence of {runs}; the verdicts stay in the history")
-    if not done.enough:
-        desk.night.notes.append(
-            "the results take more than keep.gib, and none of it may go: it was not as expected, "
-            "or is not of a night"
-        )
 
 
 def publish(desk: Desk, config: LabConfig, text: str) -> list[str]:

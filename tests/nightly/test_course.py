@@ -13,7 +13,6 @@ from lab.config.cells import Cell
 from lab.errors import LabError, UserError
 from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
-from lab.history.index import open_index
 from lab.nightly import command
 from lab.nightly.lock import hold_machine
 from lab.nightly.night import Change, Night
@@ -376,22 +375,6 @@ def test_a_full_disk_is_sent_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(LabError, match="the disk is full"):
         lab.night()
     assert "stopped: " in (tmp_path / "sent").read_text()
-
-
-def test_old_evidence_goes_and_its_verdicts_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lab = set_up(tmp_path, monkeypatch, by_kernel())
-    lab.text = f"{CONFIG}\nkeep: {{nights: 2}}\n"
-    for _ in range(4):
-        assert lab.night() == Exit.OK
-        lab.at += DAY
-    first = [run for job in lab.nights()[0].jobs for run in job.runs]
-    assert [(lab.results / run).exists() for run in first] == [False, False]
-    lab.script = by_kernel(mine=BAD)
-    assert lab.night() == Exit.CORRUPTS
-    with open_index(lab.results) as index:
-        assert len(index.nights()) == 5
 
 
 def test_a_job_that_was_continued_says_nothing_about_how_long_it_takes(
