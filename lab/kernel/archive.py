@@ -20,7 +20,7 @@ from pathlib import Path
 from lab.config.kernel import KERNEL_ORG
 from lab.errors import LabError, UserError
 from lab.system.answers import cached_sha256
-from lab.system.cache import cache_dir, locked
+from lab.system.cache import cache_dir, locked, require_space
 from lab.system.download import NotThere, Unreachable, fetch_large, fetch_small
 from lab.system.files import sha256, sha256_of, write_atomic
 from lab.system.pgp import check_clear_signed, check_detached
@@ -30,6 +30,7 @@ from lab.system.tarball import read_unpacked
 Report = Callable[[str], None]
 KEYS = tuple(sorted((Path(__file__).parent / "keys").glob("*.asc")))
 _LIST = "sha256sums.asc"
+_SPACE_MIB = 400  # twice that of the largest so far
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _ask_mirrors(version: str, archive: Archive, base: Path, report: Report) -> 
     if any(isinstance(error, Unreachable) for error in problems):
         place, name = find_folders(version)[-1], _name(version)
         hint = (
-            f": without a network, put {name}.xz and {_LIST} (or {name}.sign) of {KERNEL_ORG}/"
+            f": without a network, put {name}.xz and {name}.sign of {KERNEL_ORG}/"
             f"{place} into a folder FOLDER/{place}, and `mirror: FOLDER` into lab.yaml"
         )
     kind = LabError if any(isinstance(error, LabError) for error in problems) else UserError
@@ -215,6 +216,7 @@ class _Place:
         return f"{self.mirror}/{self.folder}/{_name(self.version)}.xz"
 
     def _bring(self, part: Path) -> None:
+        require_space(self.base, _SPACE_MIB, "a release's tarball")
         self.report(f"getting {self._address}")
         fetch_large(self.mirror, f"{self.folder}/{_name(self.version)}.xz", part, self.report)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import re
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from lab.errors import LabError, UserError
 _PIECE = 1 << 18
 _SMALL = 8 << 20  # a list of hashes or a signature is never larger
 _SILENCE = 60  # seconds without a byte after which a mirror counts as gone
+_REPORT = 5  # seconds between two lines of progress
 _TRIES = 3  # a download that ends early goes on where it was
 _WEB = re.compile(r"https?://[^/\s]+.*")
 _ADDRESS = re.compile(r"https?://[^/\s]+\S*|file:(//)?/[^\s]*")
@@ -78,7 +80,7 @@ def fetch_large(mirror: str, name: str, part: Path, report: Callable[[str], None
 
 def _go_on(mirror: str, name: str, part: Path, report: Callable[[str], None]) -> bool:
     """One request for what is missing; whether the file is whole by the server's own count."""
-    have = part.stat().st_size if part.exists() else 0
+    have, reported = part.stat().st_size if part.exists() else 0, time.monotonic()
     with _open(mirror, name, have) as source:
         begins, size = _find_extent(source)
         if begins != have:  # the server sends the whole, as it may
@@ -87,7 +89,9 @@ def _go_on(mirror: str, name: str, part: Path, report: Callable[[str], None]) ->
             while piece := _read(source, _PIECE, f"{mirror}/{name}", allow_end=True):
                 out.write(piece)
                 have += len(piece)
-                report(f"downloading {name}, {have >> 20} of {(size or have) >> 20} MiB")
+                if time.monotonic() - reported > _REPORT:
+                    reported = time.monotonic()
+                    report(f"downloading {name}, {have >> 20} of {(size or have) >> 20} MiB")
     return size is None or have >= size
 
 

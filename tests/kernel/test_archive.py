@@ -226,8 +226,8 @@ def test_without_a_network_it_says_which_file_to_put_where(signer: Signer) -> No
     with serve_mirror() as gone:
         pass
     said = (
-        r"cannot be reached \(.*\): without a network, put linux-3.19.8.tar.xz and sha256sums.asc "
-        r"\(or linux-3.19.8.tar.sign\) of https://cdn.kernel.org/pub/linux/kernel/v3.x into a "
+        r"cannot be reached \(.*\): without a network, put linux-3.19.8.tar.xz and "
+        r"linux-3.19.8.tar.sign of https://cdn.kernel.org/pub/linux/kernel/v3.x into a "
         r"folder FOLDER/v3.x, and `mirror: FOLDER` into lab.yaml$"
     )
     with pytest.raises(LabError, match=said):
