@@ -52,7 +52,8 @@ def check(config: LabConfig, name: str, quick: bool, say: Say) -> int:
     else:
         with _open(parts, name, board, folder) as machine:
             seconds = NamedHostConfig(board=name).boot_seconds
-            check_without_boot(parts, machine, good, folder / "console.log", seconds)
+            why = "the check boots only by network" if board.boot else "no boot:"
+            check_without_boot(parts, machine, good, folder / "console.log", seconds, why)
     return _conclude(name, write_health(board, parts.done), time.monotonic() - began, folder, say)
 
 

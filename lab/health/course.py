@@ -79,21 +79,24 @@ def _switch(
 
 
 def check_without_boot(
-    parts: Parts, machine: Board, good: GoodSystem | None, console: Path, seconds: float
+    parts: Parts, machine: Board, good: GoodSystem | None, console: Path, seconds: float, why: str
 ) -> None:
-    """A board that the lab boots nothing on: it has power, a console, perhaps a system."""
+    """A board that the check boots nothing on: it has power, a console, perhaps a system.
+
+    ``why``: what is said of the parts that need a boot.
+    """
     with machine.console.follow(console) as following:
         began = time.monotonic()
         speaks = parts.run("power", lambda: _speak(machine, following, seconds))
-        parts.skip("no boot:", "console")
+        parts.skip(why, "console")
         if not speaks:
             return parts.skip("power failed")
         began = time.monotonic()
         parts.run("power again", lambda: _speak(machine, following, seconds))
-        parts.skip("no boot:", "boot once")
+        parts.skip(why, "boot once")
         _check_system(parts, good, Deadline(seconds), began)
         machine.power.off()
-    return parts.skip("no boot:", *_CONTROLS)
+    return parts.skip(why, *_CONTROLS)
 
 
 def _speak(machine: Board, following: Following, seconds: float) -> str:
@@ -109,7 +112,7 @@ def _speak(machine: Board, following: Following, seconds: float) -> str:
         if deadline.expired:
             raise LabError(f"its console says nothing within {seconds:.0f} s after power-on")
         deadline.pause(0.1)
-    return "off and on; the console speaks after it (no boot:, so without a nonce)"
+    return "off and on; the console speaks after it (nothing was booted, so without a nonce)"
 
 
 def _check_system(parts: Parts, good: GoodSystem | None, deadline: Deadline, began: float) -> None:

@@ -274,7 +274,7 @@ def test_a_board_without_boot_has_power_and_a_voice(bed: Bed, tmp_path: Path) ->
             threading.Timer(0.05, self.say, [b"BIOS\r\n"]).start()
 
     machine: Any = Plain(bed.server, bed.board, count)
-    check_without_boot(bed.parts, machine, None, tmp_path / "console.log", 5)
+    check_without_boot(bed.parts, machine, None, tmp_path / "console.log", 5, "no boot:")
     assert bed.states == {
         "power": "ok", "console": "not checked", "power again": "ok", "boot once": "not checked",
         "own system": "not checked", "clock": "not checked", "Xen": "not checked",
