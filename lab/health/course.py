@@ -83,7 +83,7 @@ def check_without_boot(
 ) -> None:
     """A board that the check boots nothing on: it has power, a console, perhaps a system.
 
-    ``why``: what is said of the parts that need a boot.
+    ``why``: the words beside the parts that need a boot.
     """
     with machine.console.follow(console) as following:
         began = time.monotonic()
