@@ -14,6 +14,7 @@ from typing import Any
 from lab import __version__
 from lab.history.result import Result, Run
 from lab.page.columns import Column, arrange, choose, night_of, place
+from lab.page.followed import list_followed
 from lab.page.news import News
 from lab.page.place import link_cell, link_run
 from lab.page.render import render
@@ -58,6 +59,7 @@ def render_start(
         columns=columns,
         rows=[_make_row(cell, results, columns, linked) for cell in cells],
         news=[_show_news(item, linked) for item in list(news)[::-1][:_NEWS]],
+        followed=list_followed(record, set(cells), linked),
         health=_list_health(results, columns, last, record),
         runs=[_show_run(run, results, linked) for run in list(runs)[::-1][:_RUNS]],
         more=max(0, len(runs) - _RUNS),

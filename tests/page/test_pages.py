@@ -218,6 +218,14 @@ def test_pages_of_a_made_up_history_are_whole(tmp_path: Path) -> None:
         (tmp_path / one.folder / "page").mkdir(parents=True)
         ids = "".join(f'<p id="{r.cell}">' for r in results if r.run == one.id)
         (tmp_path / one.folder / "page" / "index.html").write_text(ids)
+    night = tmp_path / "nights" / str(runs[-1].night)
+    night.mkdir(parents=True)
+    confirm = {"state": "done", "says": "seen again: 3 of 9 windows hit", "run": runs[-1].folder}
+    bisect = {"state": "done", "says": "<b>it</b> brought it in", "run": "20261006T030000Z-cd34"}
+    change = {"cell": "dom0-k1", "follow": True, "confirm": confirm, "bisect": bisect,
+              "culprit": "4a8f1da9c9e8 x86/fpu: do not"}  # fmt: skip
+    known = {"cell": "pv-gone", "follow": False}
+    (night / "night.json").write_text(json.dumps({"changes": [change, known, 7]}))
     write_history(tmp_path, *make_history(2, 20), set())
     assert (tmp_path / "page" / "native-k3.html").is_file()
     write_history(tmp_path, runs, results, {one.folder for one in runs})
@@ -227,6 +235,10 @@ def test_pages_of_a_made_up_history_are_whole(tmp_path: Path) -> None:
     start = html.unescape((tmp_path / "page" / "index.html").read_text())
     assert "dom0-k1 CORRUPTS" in start
     assert "xen bug 40" in start
+    assert "</a>, since <strong>4a8f1da9c9e8 x86/fpu: do not</strong>" in start
+    assert "booted again: seen again: 3 of 9 windows hit (<a href=" in start
+    assert "bisect: <b>it</b> brought it in (<code>20261006T030000Z-cd34</code>)" in start
+    assert "pv-gone" not in start
     control = html.unescape((tmp_path / "page" / f"{CONTROL}.html").read_text())
     assert re.search(r"0\.1\d\d of its windows are hit, 0\.[23]\d\d before", control)
     assert control.count('<path class="change"') == 1
