@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lab.page.plot import Bar, draw_bars
+from lab.report.board import Span
 
 KINDS = {
     "wait": "waiting, for the control or for a free place",
@@ -16,27 +16,17 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Span:
-    """A state of something that ran: seconds since the run's start. ``boot`` 0: of the whole."""
+def find_kind(span: Span) -> str:
+    """A key of KINDS."""
+    if span.state.startswith("waiting"):
+        return "wait"
+    return "stress" if span.state == "stressing" else "boot"
 
-    name: str
-    boot: int
-    state: str
-    begin: float
-    end: float
 
-    @property
-    def kind(self) -> str:
-        """A key of KINDS."""
-        if self.state.startswith("waiting"):
-            return "wait"
-        return "stress" if self.state == "stressing" else "boot"
-
-    @property
-    def says(self) -> str:
-        boot = f", boot {self.boot}" if self.boot else ""
-        return f"{self.name}{boot}: {self.state}, {self.begin:.1f} to {self.end:.1f} s"
+def say_span(span: Span) -> str:
+    """Such as "dom0-a, boot 2: booting, 1.0 to 4.5 s"."""
+    boot = f", boot {span.boot}" if span.boot else ""
+    return f"{span.name}{boot}: {span.state}, {span.begin:.1f} to {span.end:.1f} s"
 
 
 def read_spans(stored: dict[str, Any]) -> list[Span]:
@@ -58,7 +48,7 @@ def read_spans(stored: dict[str, Any]) -> list[Span]:
 def draw_schedule(spans: Sequence[Span]) -> str:
     """A row for each boot; a wait is in the row of the boot that it was for."""
     # What runs first is first; a cell that waits for its control has begun to wait before that.
-    order = sorted(spans, key=lambda span: (span.kind == "wait", span.begin))
+    order = sorted(spans, key=lambda span: (find_kind(span) == "wait", span.begin))
     names = dict.fromkeys(span.name for span in order)
     rows: dict[tuple[str, int], int] = {}
     for name in names:
@@ -67,8 +57,8 @@ def draw_schedule(spans: Sequence[Span]) -> str:
             rows[name, boot] = len(rows)
     first = {name: min(boot for other, boot in rows if other == name) for name in names}
     bars = [
-        Bar(rows[s.name, s.boot or _find_next(s, spans) or first[s.name]], s.begin, s.end, s.kind,
-            s.says)
+        Bar(rows[s.name, s.boot or _find_next(s, spans) or first[s.name]], s.begin, s.end,
+            find_kind(s), say_span(s))
         for s in spans
     ]  # fmt: skip
     titles = [name if boot in (0, first[name]) else f"boot {boot}" for name, boot in rows]

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 
-from lab.page.schedule import Span, draw_schedule, read_spans
-from lab.report.board import Board
+from lab.page.schedule import draw_schedule, read_spans
+from lab.report.board import Board, Span
 
 
 def test_the_board_keeps_every_state_once_and_waits_only_while_nothing_runs() -> None:
