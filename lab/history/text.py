@@ -72,21 +72,21 @@ def list_changes(results: Sequence[Result], most: int) -> list[str]:
 
 
 def describe_cell(results: Sequence[Result]) -> Iterator[str]:
-    """All results of one cell, each with what was new then."""
+    """All results of one cell, each with what was new then; the rows fit 80 columns."""
     changes: dict[str, list[Change]] = {}
     for change in find_changes(results):
         changes.setdefault(change.run, []).append(change)
     yield (
-        f"{'run':<{_RUN}}  {'verdict':<10}  {'expected':<13}  {'windows':>9}  {'hits':>7}  "
-        f"{'rate':>5}  {'boots':>5}  {'seconds':>7}"
+        f"{'run':<{_RUN}}  {'verdict':<9}  {'expected':<12} {'windows':>8} {'hits':>6} "
+        f"{'rate':>5} {'boots':>5} {'sec':>4}"
     )
     before: Result | None = None
     for result in results:
         rate = f"{result.hits / result.windows:.3f}" if result.windows else "-"
         yield (
-            f"{result.run[:_RUN]:<{_RUN}}  {say_verdict(result):<10}  {say_expected(result):<13}  "
-            f"{result.windows:>9,}  {result.hits:>7,}  {rate:>5}  {len(result.boots):>5}  "
-            f"{result.seconds:>7.0f}"
+            f"{result.run[:_RUN]:<{_RUN}}  {say_verdict(result):<9}  {say_expected(result):<12} "
+            f"{result.windows:>8,} {result.hits:>6,} {rate:>5} {len(result.boots):>5} "
+            f"{result.seconds:>4.0f}"
         )
         yield from _list_news(result, before, changes.get(result.run, []))
         before = result
