@@ -111,6 +111,9 @@ def history(mark: str) -> History:
     tree = _repository()
     if (tree / "BISECT_LOG").exists():  # of a test that was killed
         _git(tree, "bisect", "reset")
+    for ref in _git(tree, "for-each-ref", "--format=%(refname)", "refs/heads").split():
+        if ref != "refs/heads/main":  # a branch that another test moved
+            _git(tree, "update-ref", "-d", ref)
     core = _git(tree, "show", f"base:{CORE}") + f"/* {mark} */\n"
     assert core.count("state=fixed") == 1
     core = core.replace("state=fixed", "state=unsaid")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,16 @@ def night(folder: Path) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(paths[-1].read_text())
 
 
-def test_the_night_names_the_commit_that_brought_it_in(tmp_path: Path) -> None:
-    made = history(secrets.token_hex(4))
+@pytest.fixture
+def made() -> Iterator[History]:
+    """The branch is taken away again: other tests use the same repository."""
+    found = history(secrets.token_hex(4))
+    yield found
+    words = ["git", f"--git-dir={found.tree}", "update-ref", "-d", "refs/heads/tip"]
+    subprocess.run(words, check=True)
+
+
+def test_the_night_names_the_commit_that_brought_it_in(made: History, tmp_path: Path) -> None:
     (tmp_path / "lab.yaml").write_text(CONFIG.format(tree=made.tree))
     move_tip(made, GOOD)
     code, first = night(tmp_path)
