@@ -36,6 +36,11 @@ class Rack:
     ssh: int
     image: Dom0Image
 
+    @property
+    def before(self) -> Path:
+        """What its own system had before it was prepared."""
+        return self.rig.folder / "before.txt"
+
     def describe(self, kind: str) -> dict[str, Any]:
         """The board's entry for lab.yaml; ``kind``: network or grub."""
         keys = self.image.keys
