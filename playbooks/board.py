@@ -30,8 +30,7 @@ Say = Callable[[str], None]
 def write_defaults(serial: str, speed: int, default: str) -> str:
     """The file for update-grub: Xen by default, GRUB, Xen and dom0 on the serial port.
 
-    dom0 must not be sent to the port that Xen has: it waits there for each letter. Seen as a
-    soft lockup of a quarter of an hour.
+    Xen's entry gets GRUB_CMDLINE_LINUX too, with its console; dom0's console is Xen's own, hvc0.
     """
     unit = {"com1": 0, "com2": 1}[serial]
     return f"""# Written by the Xen FPU lab (fab prepare-board); fab restore removes it.
