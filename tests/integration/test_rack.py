@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A board that has a system of its own: boots by GRUB, a Xen under test, and all taken back.
+"""A board that has a system of its own: all five kinds beside QEMU, boots by GRUB, its Xen.
 
 One machine for all of it, in the order of this file: each boot of its own system counts.
 """
@@ -85,6 +85,23 @@ def run(config: Path) -> tuple[subprocess.CompletedProcess[str], RunFolder]:
     print(done.stdout, done.stderr)
     line = next(line for line in done.stdout.splitlines() if line.startswith("evidence"))
     return done, RunFolder.open(PROJECT / line.split()[1])
+
+
+def test_all_five_kinds_in_qemu_and_on_the_board(rack: Rack, tmp_path: Path) -> None:
+    """native and dom0 by network, the others on the board's own Xen."""
+    done, folder = run(write_config(rack, tmp_path, "network"))
+    found = {cell["cell"]: cell["verdict"] for cell in folder.summary()}
+    assert found == {
+        f"{kind}-control-bad{host}": "CORRUPTS" if kind in ("dom0", "pv") else "CLEAN"
+        for kind in ("native", "dom0", "pv", "pvh", "hvm")
+        for host in ("", "@rack1")
+    }
+    assert done.returncode == 0
+    for trial in folder.trials("hvm-control-bad@rack1"):
+        assert trial.facts().board == "rack"
+    assert "xen_version" in (folder.host / "@rack1" / "xl-info.txt").read_text()
+    assert rack.rig.ipmitool("power", "status").endswith("off")
+    assert lab("verify", folder.path).returncode == 0
 
 
 def test_a_board_is_prepared_and_boots_by_grub(rack: Rack, tmp_path: Path) -> None:
