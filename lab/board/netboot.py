@@ -64,7 +64,9 @@ def write_script(boot: NetBoot) -> str:
             raise LabError(f"boot arguments that iPXE would not take as they are: {words!r}")
     folder = f"http://{boot.server}/boot/{boot.mac}/{boot.token}"
     if boot.xen is None:
-        loads = [f"kernel {folder}/kernel {boot.args}", f"initrd {folder}/ramdisk"]
+        # By UEFI it is the kernel that looks for its ramdisk, by the name that iPXE gives it.
+        words = f"initrd=ramdisk {boot.args}"
+        loads = [f"kernel {folder}/kernel {words}", f"initrd {folder}/ramdisk"]
     else:
         loads = [
             f"kernel {folder}/xen {boot.xen_args}",

@@ -17,7 +17,8 @@ from lab.errors import LabError
 MAC = "52:54:00:12:34:56"
 ASKED = "/boot/52%3A54%3A00%3A12%3A34%3A56"  # as iPXE writes it
 NATIVE = """#!ipxe
-kernel http://10.0.2.2:8069/boot/52:54:00:12:34:56/t0/kernel console=ttyS0 mmx.run=cafe || exit
+kernel http://10.0.2.2:8069/boot/52:54:00:12:34:56/t0/kernel initrd=ramdisk \
+console=ttyS0 mmx.run=cafe || exit
 initrd http://10.0.2.2:8069/boot/52:54:00:12:34:56/t0/ramdisk || exit
 boot || exit
 """

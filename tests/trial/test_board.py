@@ -177,7 +177,8 @@ def test_what_is_booted_is_described_before_it(bench: Bench) -> None:
     said = bench.place(Machine(bytes)).describe(bench.task(), bench.console)
     again = bench.place(Machine(bytes))
     assert said["board"] == "b1"
-    assert said["ipxe"][1].endswith("/kernel console=ttyS1,9600n8 panic=1 mmx.run=cafe || exit")
+    words = "/kernel initrd=ramdisk console=ttyS1,9600n8 panic=1 mmx.run=cafe || exit"
+    assert said["ipxe"][1].endswith(words)
     assert said["ipxe"] != again.describe(bench.task(), bench.console)["ipxe"]  # a new token
     assert all("cafe" not in line.split()[1] for line in said["ipxe"][1:])  # not in a path
     dom0 = again.describe(bench.task("dom0"), bench.console)
