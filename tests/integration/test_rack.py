@@ -37,7 +37,7 @@ from tests.helpers.rack import Rack, open_rack
 
 pytestmark = [
     pytest.mark.boots,
-    pytest.mark.skipif("LAB_RACK" not in os.environ, reason="a quarter of an hour: LAB_RACK=1"),
+    pytest.mark.skipif("LAB_RACK" not in os.environ, reason="some 19 minutes: LAB_RACK=1"),
 ]
 
 FRONT = "pv-control-bad~front@rack1"
