@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.history.changepoint import Counts, Durations, Point, Watch
-from lab.history.inputs import find_changed
+from lab.history.inputs import find_changed, say_changed
 from lab.history.result import Result
 from lab.verdict.severity import Verdict
 
@@ -43,8 +43,7 @@ class Change:
     @property
     def beside(self) -> str:
         """The inputs that changed, in words; empty without any."""
-        pairs = [f"{n}: {a or '?'} -> {b or '?'}" for n, (a, b) in self.inputs.items()]
-        return "; ".join(pairs)
+        return "; ".join(say_changed(self.inputs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,56 +70,50 @@ class CorruptionGone(Change):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateChanged(Change):
+class Shifted(Change):
+    """A figure of a series is another one since; ``posterior``: how surely."""
+
+    before: float
+    after: float
+    posterior: float
+
+    @property
+    def sure(self) -> str:
+        """The posterior, in words."""
+        shown = f"{self.posterior:.2f}" if self.posterior < 0.995 else "> 0.99"
+        return f"probability {shown}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateChanged(Shifted):
     """The share of windows that are hit changed, with every input as it was."""
 
-    before: float
-    after: float
-    posterior: float
-
     @property
     def sentence(self) -> str:
-        return (
-            f"{self.after:.3f} of its windows are hit, {self.before:.3f} before "
-            f"(probability {_say_sure(self.posterior)})"
-        )
+        return f"{self.after:.3f} of its windows are hit, {self.before:.3f} before ({self.sure})"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SecondsDrifted(Change):
+class SecondsDrifted(Shifted):
     """A boot takes longer, or less long, with every input as it was."""
 
-    before: float
-    after: float
-    posterior: float
-
     @property
     def sentence(self) -> str:
-        return (
-            f"a boot takes {self.after:.0f} s, {self.before:.0f} s before "
-            f"(probability {_say_sure(self.posterior)})"
-        )
+        return f"a boot takes {self.after:.0f} s, {self.before:.0f} s before ({self.sure})"
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerdictRateChanged(Change):
+class VerdictRateChanged(Shifted):
     """LAB_ERROR, CRASHED or VACUOUS became more, or less, frequent."""
 
     verdict: Verdict
-    before: float
-    after: float
-    posterior: float
 
     @property
     def sentence(self) -> str:
         return (
             f"{self.verdict.value} in {self.after:.0%} of its runs, {self.before:.0%} before "
-            f"(probability {_say_sure(self.posterior)})"
+            f"({self.sure})"
         )
-
-
-def _say_sure(posterior: float) -> str:
-    return f"{posterior:.2f}" if posterior < 0.995 else "> 0.99"
 
 
 def find_changes(results: Sequence[Result]) -> list[Change]:

@@ -10,6 +10,7 @@ lab judged).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from lab.config.cells import Cell
@@ -119,3 +120,8 @@ def _say_image(facts: dict[str, Any]) -> str:
         return _shorten(facts.get("sha256"))
     digest = _shorten(sha256_of(json.dumps(packages, sort_keys=True)))
     return f"{len(packages)} packages {digest}"
+
+
+def say_changed(changed: Mapping[str, tuple[str, str]]) -> list[str]:
+    """A line for each input of ``find_changed``."""
+    return [f"{name}: {was or '?'} -> {now or '?'}" for name, (was, now) in changed.items()]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from lab.bisect import report as bisectreport
 from lab.bisect.repo import BisectRepo
+from lab.bisect.session import Kind
 from lab.bisect.task import Asked, Task, begin, reopen
-from lab.config.cellname import PLAIN
 from lab.config.cells import Cell
 from lab.config.kernel import KernelConfig
 from lab.errors import LabError, UserError
@@ -111,7 +111,7 @@ def _ask(results: Path, job: Job, cell: Cell, change: Change) -> Asked:
         raise UserError(f"the kernel was {good[:12]} when it was clean too: something else changed")
     release = specify(cell.kernel, kernel.tree, bad).source.release
     repository, _ = find_tip(kernel.tree, bad)
-    kind = cell.guest if cell.variation == PLAIN else f"{cell.guest}~{cell.variation}"
+    kind = Kind(cell.guest, cell.variation).word
     compiler = choose_compiler(kernel.compiler, release, cell.kernel)
     return Asked(repository, good, bad, False, kind, (), kernel.args, compiler)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab.history import inputs
 from lab.history.change import CorruptionGone, FirstCorruption, find_changes
-from lab.history.inputs import find_changed
 from lab.history.result import Result
 from lab.nightly.night import Change
 from lab.verdict.severity import Verdict
@@ -47,8 +47,7 @@ def find_good(earlier: Sequence[Result]) -> Result | None:
 
 def say_changed(before: Result, after: Result) -> list[str]:
     """A line for each input that differs."""
-    changed = find_changed(before.inputs, after.inputs)
-    return [f"{name}: {was or '?'} -> {now or '?'}" for name, (was, now) in changed.items()]
+    return inputs.say_changed(inputs.find_changed(before.inputs, after.inputs))
 
 
 def find_drifts(history: Sequence[Result], job: str, night: str) -> list[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lab.exitcodes import Exit
-from lab.nightly.night import Change, JobRecord, Night, Outcome, Part
+from lab.nightly.night import Change, JobRecord, Night, Outcome
 from lab.verdict.severity import Verdict
 
 _MOST = 20  # lines of one kind
@@ -148,8 +148,3 @@ def _list(names: Sequence[str]) -> str:
     names = list(dict.fromkeys(names))
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more
-
-
-def say_part(part: Part) -> str:
-    """A step's outcome in a few words."""
-    return part.says or part.state

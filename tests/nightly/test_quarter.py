@@ -14,17 +14,12 @@ from lab.config.cells import Cell
 from lab.exitcodes import Exit
 from lab.nightly.night import Night
 from tests.helpers.nightlab import BAD, CLEAN, DAY, set_up
+from tests.helpers.nightlab import CONFIG as TWO_JOBS
 
 NIGHTS = 90
-CONFIG = """
-kernels: {control: {image: control}, mine: {image: mine}, other: {image: other}}
-matrix: {guests: [dom0]}
-trials: 1
-confidence: {level: 1.0e-3, safety: 1, control_boots: 2, control_hits: 5, max_boots: 3}
-expect: {corrupts: [dom0-control]}
-nightly:
+CONFIG = f"""{TWO_JOBS.partition("nightly:")[0]}nightly:
   jobs:
-    all: {cells: [dom0-mine, dom0-other], capsule: false}
+    all: {{cells: [dom0-mine, dom0-other], capsule: false}}
 """
 CRASH: dict[str, Any] = {"end": False}
 LESS_BAD: dict[str, Any] = {"corruptions": 20, "hits": 15, "windows": 100}
