@@ -183,6 +183,15 @@ _EDITS = (
         put="END(xen_do_hypervisor_callback)",
     ),
     Edit(
+        "xen-percpu-address", (2, 6, 29),
+        "a stand-in for an address, in code that never runs, is taken for a number of 64 bits by "
+        "newer assemblers; written out it makes the same bytes as before",
+        "mainline 5393744b71c, 2.6.30: real addresses",
+        path="arch/x86/xen/xen-asm_64.S",
+        find=r"^(#define PER_CPU_VAR\(var, off\)\s+)0xdeadbeef$",
+        put=r"\g<1>0xffffffffdeadbeef",
+    ),
+    Edit(
         "vdso-linker-64", (2, 6, 36),
         "the vdso is linked by gcc with the linker's word -m elf_x86_64, which gcc refuses "
         "since 4.6",

@@ -183,6 +183,18 @@ def test_perl_and_vdso_of_the_early_threes(tmp_path: Path) -> None:
     assert made["arch/x86/vdso/Makefile"] == "A = -m64 -Wl,-soname=x\nB = -m32 x\n"
 
 
+def test_a_stand_in_for_an_address_is_written_out(tmp_path: Path) -> None:
+    line = "#define PER_CPU_VAR(var, off)\t0xdeadbeef\n"
+    tree = old(tmp_path, "2.6", arch__x86__xen__xen_dot_S=line)
+    file = tree / "arch/x86/xen/xen-asm_64.S"
+    file.with_name("xen.S").rename(file)
+    text = mended(tree, (2, 6, 29))["arch/x86/xen/xen-asm_64.S"]
+    assert text == line.replace("0xdead", "0xffffffffdead")
+    assert not mended(tree, (2, 6, 30))
+    file.write_text(text)
+    assert not mended(tree, (2, 6, 29))
+
+
 def test_a_mixed_rule_becomes_two(tmp_path: Path) -> None:
     tree = old(tmp_path, "2.6")
     rest = "\t$(Q)mkdir -p include\n\t$(Q)$(MAKE) $@\n"
