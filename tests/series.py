@@ -4,6 +4,7 @@
 TREES is a YAML list, or a folder whose subfolders are Linux trees or git repositories:
 
     - {series: 2.6.32, tree: /path/to/linux, rev: v2.6.32}
+    - {series: 2.6.32-patched, tree: /path/to/linux, rev: v2.6.32, patch: /path/to/fix.patch}
 
 Each is built by the lab's own builder and run as every guest kind that it can be, with a small
 budget. What is known of a series goes to FOLDER/SERIES.json, and all of it to FOLDER/series.md. A
@@ -55,11 +56,14 @@ TRIALS, SECONDS = 3, 12  # three short boots say more than one long one (docs/co
 
 @dataclass(frozen=True)
 class Tree:
-    """One release, and where it is. ``series`` is its name in files and cells."""
+    """One release, and where it is. ``series`` is its name in files and cells. A ``patch`` should
+    end the corruption.
+    """
 
     series: str
     tree: str
     rev: str | None = None
+    patch: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def read_trees(path: Path) -> list[Tree]:
         made = [Tree(**{key: str(value) for key, value in row.items()}) for row in rows]
     except (OSError, yaml.YAMLError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path}: should be a folder, or a YAML list of series, tree and rev ({error})"
+            f"{path}: should be a folder, or a YAML list of series, tree, rev and patch ({error})"
         ) from None
     names = [tree.series for tree in made]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -134,15 +138,17 @@ def make_config(
 ) -> dict[str, Any]:
     """A lab.yaml for one series: what it should show, and the control beside it.
 
-    A kernel that is not affected is measured by the lab's own control.
+    A kernel that should be clean is measured by the lab's own control.
     """
     variation = "~noxsave" if is_eager_anyway(release) else ""
     cells = {kind: f"{kind}-{tree.series}{variation if kind != 'native' else ''}" for kind in kinds}
-    corrupt = [cells[kind] for kind in kinds if is_affected(release) and kind in ("dom0", "pv")]
+    affected = is_affected(release) and tree.patch is None
+    corrupt = [cells[kind] for kind in kinds if affected and kind in ("dom0", "pv")]
     either = [cells[kind] for kind in kinds if kind == "native" and variation]
     clean = [cell for cell in cells.values() if cell not in (*corrupt, *either)]
     kernel: dict[str, Any] = {"tree": tree.tree}
     kernel |= {"rev": tree.rev} if tree.rev is not None else {}
+    kernel |= {"patches": [tree.patch]} if tree.patch is not None else {}
     kernel |= {"fragments": [str(path) for path in fragments]} if fragments else {}
     control = [] if corrupt else ["dom0-control-bad"]
     kernels = {tree.series: kernel, **({"control-bad": {"control": "bad"}} if control else {})}
@@ -255,7 +261,8 @@ class Bench:
         release = find_source(tree.tree, tree.rev).release
         outcome.version = ".".join(str(number) for number in release)
         fragments = self._write_fragments() if needs_slab(release) else []
-        kernel = build_tree(tree.series, tree.tree, tree.rev, (), _say, fragments=fragments)
+        patches = [Path(tree.patch)] if tree.patch is not None else []
+        kernel = build_tree(tree.series, tree.tree, tree.rev, patches, _say, fragments=fragments)
         note_build(outcome, kernel)
         self.keep(outcome)
         kinds = list_kinds(release, self.kinds)

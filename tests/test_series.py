@@ -33,10 +33,10 @@ from tests.series import (
 )
 
 
-def expectations(version: str) -> dict[str, str | None]:
+def expectations(version: str, patch: str | None = None) -> dict[str, str | None]:
     """By cell: what a series of this version is expected to show."""
     release = read_release(version)
-    made = make_config(Tree(version, "/tree", "HEAD"), release, list_kinds(release), [])
+    made = make_config(Tree(version, "/tree", "HEAD", patch), release, list_kinds(release), [])
     return {cell.id: cell.expect for cell in cells(LabConfig.model_validate(made))}
 
 
@@ -47,6 +47,13 @@ def test_an_affected_kernel_corrupts_as_a_pv_guest_and_nowhere_else() -> None:
     assert expectations("4.1.52")["dom0-4.1.52"] == "corrupts"
     assert expectations("2.6.32") == {
         "native-2.6.32": "clean", "pv-2.6.32": "corrupts", "hvm-2.6.32": "clean",
+    }  # fmt: skip
+
+
+def test_a_patched_kernel_is_clean_and_has_another_control() -> None:
+    assert expectations("3.16", "/fix.patch") == {
+        "native-3.16": "clean", "dom0-3.16": "clean", "pv-3.16": "clean", "hvm-3.16": "clean",
+        "dom0-control-bad": "corrupts",
     }  # fmt: skip
 
 
@@ -100,7 +107,7 @@ def test_trees_of_a_list_and_of_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("- {series: 3.2}\n", "a YAML list of series, tree and rev"),
+        ("- {series: 3.2}\n", "a YAML list of series, tree, rev and patch"),
         ("- {series: 3.2, tree: /a, branch: b}\n", "branch"),
         ("kernel\n", "a YAML list"),
         ("[\n", "a YAML list"),

@@ -15,6 +15,7 @@ import pytest
 from lab.errors import UserError
 from lab.patch import mail as patchmail
 from lab.system.tree import Commit, Folder
+from tests.helpers.project import PROJECT
 
 HERE = Path(__file__).parents[1] / "patches"
 SEED = HERE / "xen-devel-cr0-ts.txt"
@@ -166,6 +167,37 @@ def test_an_older_tree_needs_fuzz_and_the_refusal_says_so(seed_tree: Path) -> No
     assert any("by fuzz, '__thread_fpu_begin(tsk);' is taken for" in n for n in fitted.notes)
     assert any("-68 from where it says" in note for note in fitted.notes)
     assert "\n \t__thread_fpu_begin(tsk);\n" in fitted.text
+
+
+def read_shipped(version: str) -> list[patchmail.Patch]:
+    (file,) = (PROJECT / "images" / "linux" / version).glob("*.patch")
+    return patchmail.read(file)
+
+
+def test_the_patch_for_4_1_is_the_mails(seed_tree: Path) -> None:
+    before = (seed_tree / TRAPS).read_text()
+    patchmail.apply(patchmail.read(SEED), seed_tree)
+    wanted = (seed_tree / TRAPS).read_text()
+    (seed_tree / TRAPS).write_text(before)
+    patchmail.apply(read_shipped("4.1"), seed_tree)
+    assert (seed_tree / TRAPS).read_text() == wanted
+
+
+def test_the_patch_for_4_1_fits_older_trees_without_fuzz(seed_tree: Path) -> None:
+    older(seed_tree)
+    (fitted,) = patchmail.fit(read_shipped("4.1"), Folder(seed_tree))
+    assert not any("fuzz" in note for note in fitted.notes)
+
+
+def test_the_patches_for_older_versions_make_the_same_change() -> None:
+    def added(version: str) -> list[str]:
+        (patch,) = read_shipped(version)
+        lines = [line for c in patch.changes for hunk in c.hunks for line in hunk.lines]
+        return [str(line) for line in lines if str(line).startswith("+")]
+
+    assert added("3.2") == added("4.1")
+    assert added("2.6.32")[1:] == added("4.1")[1:]  # the first is the header of its time
+    assert len(added("4.1")) == 8
 
 
 def test_the_seed_is_refused_where_it_is_in_already(seed_tree: Path) -> None:
