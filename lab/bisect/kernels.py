@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab.errors import LabError
-from lab.kernel.build import BuildFailed, BuildSpec, build, find_log, is_built
+from lab.kernel.build import build, find_log, is_built
+from lab.kernel.make import BuildFailed
 from lab.kernel.source import RevisionSource
+from lab.kernel.spec import BuildSpec
 from lab.kernel.tree import specify
 
 Report = Callable[[str], None]

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,6 +35,12 @@ def build(
     patch: Annotated[
         list[Path] | None, typer.Option(help="Applied in the order given.", exists=True)
     ] = None,
+    kconfig: Annotated[
+        Path | None,
+        typer.Option(
+            help="A whole .config to begin with, or an image that holds its own.", exists=True
+        ),
+    ] = None,
     fragment: Annotated[
         list[Path] | None, typer.Option(help="Configuration, on top of the lab's.", exists=True)
     ] = None,
@@ -51,8 +58,9 @@ def build(
     from lab.report.terminal import Terminal
 
     wanted = _check(
-        **_name_source(tree), rev=rev, patches=patch or [], fragments=fragment or [],
-        make=dict(_variable(word) for word in make or []), compiler=compiler,
+        **_name_source(tree), rev=rev, patches=patch or [], config=kconfig,
+        fragments=fragment or [], make=dict(_variable(word) for word in make or []),
+        compiler=compiler,
     ).absolute(Path.cwd())  # fmt: skip
     archive = _find_archive(config)
     terminal = Terminal()
@@ -63,11 +71,23 @@ def build(
     terminal.say(f"symbols   {found.kernel.vmlinux}")
     if wanted.release is not None:
         terminal.say(f"verified  {provenance['source_proof']}, by {provenance['source_signer']}")
+    if "base_config" in provenance:
+        terminal.say(f"config    {_count(provenance['base_config'])}")
+        terminal.say(f"cut       {found.kernel.image.with_name('cut.config')}")
+    for note in provenance["notes"]:
+        terminal.say(f"note      {note}")
     for edit in provenance["fixups"]:
         terminal.say(f"fix-up    {edit} (lab/kernel/fixup_table.py says why)")
     terminal.say("again, by hand:")
     for line in provenance["repeat"]:
         terminal.say(f"  {line}")
+
+
+def _count(made: Mapping[str, Any]) -> str:
+    return (
+        f"{made['file']}: of {made['options']:,} options {made['modules_off']:,} modules and "
+        f"{made['others_off']:,} others are off, {made['differ']:,} differ"
+    )
 
 
 def _name_source(word: str) -> dict[str, str]:

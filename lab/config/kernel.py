@@ -14,22 +14,25 @@ from lab.config.model import Args, Model, check_args
 from lab.errors import UserError
 
 KERNEL_ORG = "https://cdn.kernel.org/pub/linux/kernel"  # the mirror by default
-SOURCES = ("image", "package", "deb", "control", "tree", "release", "supplied")
+SOURCES = ("image", "package", "deb", "control", "tree", "release", "supplied", "rpm")
 # Keys that only a kernel which is built may have, and their defaults.
-_OF_A_BUILD: dict[str, object] = {"patches": [], "fragments": [], "make": {}, "compiler": None}
+_OF_A_BUILD: dict[str, object] = {
+    "patches": [], "config": None, "fragments": [], "make": {}, "compiler": None,
+}  # fmt: skip
 _MAKE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _RELEASE = re.compile(r"2\.6\.\d{1,2}(\.\d{1,2})?|([3-9]|[1-9]\d)\.\d{1,2}(\.\d{1,3})?")
 _COMPILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
 
 
 class KernelConfig(Model):
-    """One kernel: exactly one of image, package, deb, control, tree, release, supplied."""
+    """One kernel: exactly one of image, package, deb, control, tree, release, supplied, rpm."""
 
     image: Path | None = Field(None, description="A bzImage; relative to this file.")
     package: str | None = Field(
         None, description="A Debian package by name, e.g. linux-image-amd64."
     )
     deb: Path | None = Field(None, description="A Debian kernel package as a .deb file.")
+    rpm: Path | None = Field(None, description="A kernel package of the RPM kind as an .rpm file.")
     control: Literal["bad", "fixed"] | None = Field(
         None, description="The control kernel: with the old mistake, or with the seed's fix."
     )
@@ -46,6 +49,12 @@ class KernelConfig(Model):
     patches: list[Path] = Field(
         default_factory=list,
         description="tree, release: diffs, series, mboxes, mails, applied in this order.",
+    )
+    config: Path | None = Field(
+        None,
+        description="tree, release: a whole .config to begin with, such as /boot/config-VERSION, "
+        "or a bzImage or vmlinux that holds its own (CONFIG_IKCONFIG). What cannot be used here "
+        "is cut, and the lab's fragments come on top.",
     )
     fragments: list[Path] = Field(
         default_factory=list,
@@ -114,7 +123,7 @@ class KernelConfig(Model):
         """The same with paths made absolute, from the configuration's folder."""
         change: dict[str, object] = {
             key: base / value.expanduser()
-            for key in ("image", "deb")
+            for key in ("image", "deb", "rpm", "config")
             if (value := getattr(self, key)) is not None
         }
         for key in ("patches", "fragments"):

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Literal
 
 from lab.errors import UserError
-from lab.kernel.build import BuildSpec, build
+from lab.kernel.build import build
 from lab.kernel.kernel import Kernel
 from lab.kernel.source import PackageSource
+from lab.kernel.spec import BuildSpec
 from lab.system import debian
 from lab.system.project import data
 

@@ -54,11 +54,24 @@ def read(path: Path) -> BzImage:
     return BzImage(**json.loads(said))
 
 
-def _read(path: Path) -> BzImage:
+def unpack(image: bytes, path: Path) -> bytes | None:
+    """The decompressed vmlinux of a bzImage; None for a compressor that is not known.
+
+    UserError when it is not a whole bzImage; ``path`` is for the message.
+    """
+    setup_sectors = _check(image, path)
     try:
-        image = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: the kernel cannot be read ({error.strerror})") from None
+        return _unpack(image, setup_sectors)
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise _refuse(path, error) from None
+
+
+def _refuse(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: the bzImage is corrupt, its kernel does not unpack: {error}")
+
+
+def _check(image: bytes, path: Path) -> int:
+    """How many sectors the boot code takes; UserError when this is not a whole bzImage."""
     if len(image) < 0x260 or image[0x1FE:0x200] != b"\x55\xaa" or image[0x202:0x206] != b"HdrS":
         raise UserError(f"{path}: is not a bzImage (no boot header); give arch/x86/boot/bzImage")
     setup_sectors = image[0x1F1] or 4
@@ -68,13 +81,19 @@ def _read(path: Path) -> BzImage:
         raise UserError(
             f"{path}: the bzImage is cut off, {len(image)} of {whole} bytes; build or copy it again"
         )
+    return setup_sectors
+
+
+def _read(path: Path) -> BzImage:
     try:
-        vmlinux = _unpack(image, setup_sectors)
+        image = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: the kernel cannot be read ({error.strerror})") from None
+    vmlinux = unpack(image, path)
+    try:
         bits, notes = _look_into(vmlinux) if vmlinux is not None else (None, None)
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise UserError(
-            f"{path}: the bzImage is corrupt, its kernel does not unpack: {error}"
-        ) from None
+    except ValueError as error:
+        raise _refuse(path, error) from None
     pv = None if notes is None else _ELFNOTE_ENTRY in notes
     pvh = None if notes is None else _ELFNOTE_PHYS32_ENTRY in notes
     return BzImage(_read_version(image), pv, pvh, bits)

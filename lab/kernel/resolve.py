@@ -11,7 +11,7 @@ from lab.errors import UserError
 from lab.kernel import image as bzimage
 from lab.kernel.archive import Archive
 from lab.kernel.kernel import Bootable, Kernel
-from lab.system import debian
+from lab.system import debian, rpm
 from lab.system.answers import cached_sha256
 
 
@@ -42,6 +42,7 @@ def _find_kernel(
         return build_tree(
             name, config.tree, config.rev, config.patches, report,
             fragments=config.fragments, make=config.make, compiler=config.compiler,
+            config=config.config,
         )  # fmt: skip
     if config.release is not None:
         from lab.kernel.tree import build_release
@@ -49,16 +50,20 @@ def _find_kernel(
         return build_release(
             name, config.release, archive, config.patches, report,
             fragments=config.fragments, make=config.make, compiler=config.compiler,
+            config=config.config,
         )  # fmt: skip
     if config.image is not None:
         if not config.image.is_file():
             raise UserError(f"kernels.{name}.image: there is no file {config.image}")
         provenance = {"source": "image", **_identify(config.image)}
         return Kernel(name, config.image, provenance, vmlinux=_find_symbols(config.image))
+    if config.rpm is not None:
+        package = rpm.read_rpm(config.rpm)
+        return _take_package(name, package, rpm.unpack(package))
     if config.deb is not None:
-        return _take_package(name, debian.read_deb(config.deb))
+        return _take_deb(name, debian.read_deb(config.deb))
     assert config.package is not None
-    return _take_package(name, debian.download(_find_image_package(config.package)))
+    return _take_deb(name, debian.download(_find_image_package(config.package)))
 
 
 def _find_symbols(image: Path) -> Path | None:
@@ -80,18 +85,31 @@ def _find_image_package(name: str) -> str:
     return name
 
 
-def _take_package(name: str, package: debian.Package) -> Kernel:
-    boot = debian.unpack(package) / "boot"
-    images = sorted(boot.glob("vmlinu[xz]-*"))
+def _take_deb(name: str, package: debian.Package) -> Kernel:
+    return _take_package(name, package, debian.unpack(package))
+
+
+def _take_package(name: str, package: debian.Package | rpm.Rpm, root: Path) -> Kernel:
+    """The one kernel among a package's files, in /boot or with its modules."""
+    folders = [root / "boot", *root.glob("lib/modules/*"), *root.glob("usr/lib/modules/*")]
+    images = _find_files(folders, "vmlinu[xz]")
     if len(images) != 1:
         raise UserError(
-            f"kernels.{name}: the package {package.name} holds {len(images)} kernels in /boot, "
-            "one is wanted; name a linux-image package"
+            f"kernels.{name}: the package {package.name} holds {len(images)} kernels, one is "
+            "wanted; name one that holds vmlinuz: linux-image-*, kernel-core or kernel-default"
         )
-    config = next(iter(boot.glob("config-*")), None)
+    config = next(iter(_find_files(folders, "config")), None)
     provenance = {"source": "package", **package.provenance(), **_identify(images[0])}
     provenance["package_sha256"] = package.sha256
     return Kernel(name, images[0], provenance, config)
+
+
+def _find_files(folders: list[Path], name: str) -> list[Path]:
+    """Files of that name, or with a version behind it."""
+    found = (
+        path for folder in folders for word in (name, f"{name}-*") for path in folder.glob(word)
+    )
+    return sorted(path for path in found if path.is_file())
 
 
 def _identify(image: Path) -> dict[str, str]:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from lab.console.release import Release
 from lab.errors import LabError, UserError
+from lab.kernel import baseconfig
 from lab.kernel.archive import Archive, fetch
-from lab.kernel.build import BuildSpec, build
+from lab.kernel.build import build
 from lab.kernel.control import FRAGMENTS as CONTROL_FRAGMENTS
 from lab.kernel.kernel import Kernel
 from lab.kernel.source import ReleaseSource, RevisionSource, Source, TreeSource
+from lab.kernel.spec import BuildSpec
 from lab.system.cache import cache_dir, locked
 from lab.system.files import sha256_of
 from lab.system.git import find_commit, git
@@ -44,15 +46,20 @@ def build_tree(
     fragments: Sequence[Path] = (),
     make: Mapping[str, str] | None = None,
     compiler: str | None = None,
+    config: Path | None = None,
     objects: Path | None = None,
 ) -> Kernel:
     """Built, or from the cache. Revisions of one repository are built in one object folder.
 
+    ``config``: a whole configuration below the lab's fragments, or an image that holds one.
     ``objects``: another folder to build in and to keep. Raises UserError when tree, revision,
     patch or compiler is not there; BuildFailed (a LabError with the first error) when it does
     not patch, configure or build.
     """
-    made = specify(name, tree, rev, patches, fragments=fragments, make=make, compiler=compiler)
+    made = specify(
+        name, tree, rev, patches,
+        fragments=fragments, make=make, compiler=compiler, config=config,
+    )  # fmt: skip
     return build(made, report, objects)
 
 
@@ -66,11 +73,15 @@ def build_release(
     fragments: Sequence[Path] = (),
     make: Mapping[str, str] | None = None,
     compiler: str | None = None,
+    config: Path | None = None,
 ) -> Kernel:
     """A release of kernel.org by its version, built as a tree is. Errors as ``archive.fetch``'s."""
     _check_words(name, patches, fragments, make)
     source = ReleaseSource(fetch(version, archive, report))
-    made = _specify_source(name, source, patches, fragments=fragments, make=make, compiler=compiler)
+    made = _specify_source(
+        name, source, patches,
+        fragments=fragments, make=make, compiler=compiler, config=config,
+    )  # fmt: skip
     return build(made, report)
 
 
@@ -83,12 +94,13 @@ def specify(
     fragments: Sequence[Path] = (),
     make: Mapping[str, str] | None = None,
     compiler: str | None = None,
+    config: Path | None = None,
 ) -> BuildSpec:
     """What would be built; UserError when tree, revision, patch or compiler is not there."""
     _check_words(name, patches, fragments, make)
     return _specify_source(
         name, find_source(str(tree), rev), patches,
-        fragments=fragments, make=make, compiler=compiler,
+        fragments=fragments, make=make, compiler=compiler, config=config,
     )  # fmt: skip
 
 
@@ -112,6 +124,7 @@ def _specify_source(
     fragments: Sequence[Path],
     make: Mapping[str, str] | None,
     compiler: str | None,
+    config: Path | None,
 ) -> BuildSpec:
     return BuildSpec(
         name=name,
@@ -121,6 +134,7 @@ def _specify_source(
         fragments=tuple(fragments),
         make_vars=tuple(sorted((make or {}).items())),
         compiler=choose_compiler(compiler, found.release, name),
+        config=baseconfig.read(config) if config is not None else None,
     )
 
 

@@ -121,7 +121,7 @@ def _check(job: Job, cell: Cell, kernel: KernelConfig) -> None:
         raise UserError("not asked for (bisect: false)")
     if cell.kernel not in job.asked.git:
         raise UserError(f"the kernel {cell.kernel} is not one of the job's git trees")
-    if kernel.patches or kernel.fragments or kernel.make:
+    if kernel.patches or kernel.config or kernel.fragments or kernel.make:
         raise UserError(f"the kernel {cell.kernel} is not its tree alone: it has patches or more")
     if cell.host:
         raise UserError(f"a bisect boots on the host under host:, and the cell is on {cell.host}")

@@ -107,13 +107,17 @@ class Board:
             self._rows.setdefault(name, Row(name, usual=usual))
 
     def state(self, name: str, state: str) -> None:
-        """Set the state, in a few words; a repeated one is not reported."""
+        """Set the state, in a few words; a repeated one is not reported.
+
+        What begins with `note: ` is not a state but a sentence that stays on the terminal.
+        """
         with self._lock:
             row = self._rows.setdefault(name, Row(name))
             if row.state == state:
                 return
-            row = self._rows[name] = self._move(row, state)
-            self._change(name, 0, state)
+            if not is_note(state):
+                row = self._rows[name] = self._move(row, state)
+                self._change(name, 0, state)
         self._report(row, state)
 
     def boot(self, name: str, boot: int, state: str) -> None:
@@ -170,6 +174,11 @@ class Board:
     def _report(self, row: Row, text: str) -> None:
         if self._listener:
             self._listener(row, text)
+
+
+def is_note(state: str) -> bool:
+    """Whether what was reported is to stay on the terminal."""
+    return state.startswith("note: ")
 
 
 def join(boots: dict[int, str]) -> str:

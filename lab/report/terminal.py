@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lab.report.board import Board, Row
+from lab.report.board import Board, Row, is_note
 from lab.report.table import HEADINGS, LEFT, explain, has_sure, list_unexpected, make_row
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
@@ -36,7 +36,7 @@ class Terminal:
         self.console = console or _console()
         self._began = time.monotonic()
         self._live = self.console.is_terminal
-        self.board = Board(None if self._live else self._line)
+        self.board = Board(self._note if self._live else self._line)
 
     @classmethod
     def board_only(cls) -> Terminal:
@@ -58,6 +58,11 @@ class Terminal:
         begins = row.usual and row.ended is None and row.seconds < 1
         usual = f" (about {row.usual:.0f} s)" if begins else ""
         self.say(f"{elapsed:7.1f}s  {row.name:<28} {text}{usual}")
+
+    def _note(self, row: Row, text: str) -> None:
+        """Where the board is live only notes become lines, above it."""
+        if is_note(text):
+            self._line(row, text)
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[None]:

@@ -36,7 +36,14 @@ def _lacks(name: str, kernel: KernelConfig) -> str:
     """What a kernel lacks, in words; empty when nothing is missing."""
     if kernel.supplied is not None:
         return f"has to be given by --kernel {name}=BZIMAGE: {kernel.supplied}"
-    files = [kernel.image, kernel.deb, *kernel.patches, *kernel.fragments]
+    files = [
+        kernel.image,
+        kernel.deb,
+        kernel.rpm,
+        kernel.config,
+        *kernel.patches,
+        *kernel.fragments,
+    ]
     if kernel.tree is not None and "://" not in kernel.tree:
         files.append(Path(kernel.tree))
     missing = [str(path) for path in files if path is not None and not path.exists()]

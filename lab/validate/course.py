@@ -112,7 +112,7 @@ def run_rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
 
 def _build(config: LabConfig) -> Decision | None:
     """Build both trees. Breaks when only the patched one does not build."""
-    from lab.kernel.build import BuildFailed
+    from lab.kernel.make import BuildFailed
     from lab.kernel.resolve import resolve
 
     terminal = Terminal()

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError, UserError
-from lab.kernel.build import BuildFailed, BuildSpec, build, find_build_error
-from lab.kernel.kconfig import find_lacking, find_not_taken
+from lab.kernel.build import build
+from lab.kernel.kconfig import find_lacking, find_not_taken, find_undecided
 from lab.kernel.kernel import Kernel
+from lab.kernel.make import BuildFailed, find_build_error
 from lab.kernel.source import TreeSource
+from lab.kernel.spec import BuildSpec
 from tests.helpers.kernels import MAKEFILE
 
 
@@ -131,8 +133,8 @@ def test_xen_alone_does_not_make_a_pv_kernel_where_xen_pv_exists() -> None:
 
 def test_an_allocator_that_never_gives_way_is_said() -> None:
     config = "".join(f"CONFIG_{name}=y\n" for name in VITAL if name != "SLUB_DEBUG")
-    assert "never gives way" in find_lacking(config, {"CONFIG_XEN", "CONFIG_SLUB_DEBUG"})[0]
-    assert not find_lacking(config + "CONFIG_SLAB=y\n", {"CONFIG_XEN", "CONFIG_SLAB"})
+    assert "never gives way" in find_undecided(config, {"CONFIG_XEN", "CONFIG_SLUB_DEBUG"})[0]
+    assert not find_undecided(config + "CONFIG_SLAB=y\n", {"CONFIG_XEN", "CONFIG_SLAB"})
 
 
 def test_the_cause_is_said_before_its_effects() -> None:

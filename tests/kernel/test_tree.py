@@ -10,9 +10,11 @@ import pytest
 
 from lab.errors import UserError
 from lab.kernel import fixup as fixups
-from lab.kernel.build import BuildFailed, BuildSpec, build
+from lab.kernel.build import build
 from lab.kernel.fixup_table import TABLE
+from lab.kernel.make import BuildFailed
 from lab.kernel.source import RevisionSource, find_series
+from lab.kernel.spec import BuildSpec
 from lab.kernel.tree import build_tree, choose_compiler, find_source
 from lab.kernel.worktree import Mend, Worktree
 from tests.helpers.kernels import MAKEFILE

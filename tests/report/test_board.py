@@ -46,3 +46,12 @@ def test_counts_are_of_all_boots() -> None:
     assert lines[-1].startswith("dom0-x corruption seen after ")
     board.counts("dom0-x", 60, 3, 2)
     assert len(lines) == 2
+
+
+def test_a_note_is_heard_and_is_not_a_state() -> None:
+    heard: list[str] = []
+    board = Board(lambda _row, text: heard.append(text))
+    board.state("kernel", "configuring")
+    board.state("kernel", "note: it is so")
+    assert heard == ["configuring", "note: it is so"]
+    assert board.rows[0].state == "configuring"

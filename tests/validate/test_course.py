@@ -22,7 +22,7 @@ from lab.config.xen import XenConfig
 from lab.errors import UserError
 from lab.evidence.run import RunFolder
 from lab.kernel import resolve as kernels
-from lab.kernel.build import BuildFailed
+from lab.kernel.make import BuildFailed
 from lab.validate import command
 from lab.validate import course as validate
 from lab.validate import page as validatetext
