@@ -33,8 +33,8 @@ from lab.errors import LabError, UserError
 from lab.evidence.outcomes import read_outcomes
 from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
-from lab.kernel.build import BuildFailed
 from lab.kernel.kernel import Kernel
+from lab.kernel.make import BuildFailed
 from lab.kernel.tree import build_tree, find_source
 from lab.system.files import write_atomic
 from lab.system.process import tie
