@@ -30,11 +30,12 @@ class Metal:
 
     rig: Rig
     port: int
+    mac: str = MAC
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, **changes: Any) -> dict[str, Any]:
         """The board's entry for lab.yaml."""
         boot = {"kind": "network", "address": LAB_ADDRESS, "port": self.port}
-        return self.rig.describe(boot=boot, memory_mib=1024)
+        return self.rig.describe(boot=boot, memory_mib=1024, mac=self.mac, **changes)
 
 
 def write_chain(folder: Path, port: int) -> Path:
@@ -47,9 +48,12 @@ def write_chain(folder: Path, port: int) -> Path:
 
 
 @contextlib.contextmanager
-def open_metal(folder: Path) -> Iterator[Metal]:
-    """It is off. Its disk has a known-good system: a boot sector that says ``OWN_WORDS``."""
-    port = free_port()
+def open_metal(folder: Path, mac: str = MAC, port: int = 0) -> Iterator[Metal]:
+    """It is off. Its disk has a known-good system: a boot sector that says ``OWN_WORDS``.
+
+    Several boards may share a ``port``: each looks for the lab there, by its own ``mac``.
+    """
+    port = port or free_port()
     served = write_chain(folder, port)
     disk = folder / "disk"
     sector = (_BOOT_SECTOR + OWN_WORDS).ljust(510, b"\0") + b"\x55\xaa"
@@ -58,13 +62,13 @@ def open_metal(folder: Path) -> Iterator[Metal]:
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
         "-accel", "tcg", "-cpu", "max,-smap,-smep", "-smp", "1", "-m", "1024",
         "-netdev", f"user,id=n,tftp={served},bootfile=boot.ipxe",
-        "-device", f"e1000,netdev=n,mac={MAC},bootindex=0",
+        "-device", f"e1000,netdev=n,mac={mac},bootindex=0",
         "-drive", f"file={disk},format=raw,if=none,id=d",
         "-device", "ide-hd,drive=d,bootindex=1",
     ]  # fmt: skip
     (folder / "rig").mkdir()
     with open_rig(folder / "rig", machine) as rig:
-        yield Metal(rig, port)
+        yield Metal(rig, port, mac)
 
 
 def build_init(folder: Path, body: str) -> bytes:
