@@ -109,7 +109,10 @@ class BoardPlace:
     def boot(
         self, task: Assignment, console: Path, progress: Progress, stop: threading.Event
     ) -> Ending:
-        progress.boot(task.cell.id, task.trial, "switching the board off")
+        def report(state: str) -> None:
+            progress.boot(task.cell.id, task.trial, state)
+
+        report("switching the board off")
         console.touch()
         boot, log = self.make_boot(task), console.with_name(LOG)
         with (
@@ -119,8 +122,9 @@ class BoardPlace:
             self._machine.power.off()
             watched = Watch(task.deadline, lambda look: show(progress, task, look), stop)
             try:
-                progress.boot(task.cell.id, task.trial, "booting")
+                report("switching the board on")
                 self._machine.power.on()
+                report("booting")
                 how = watch(
                     console,
                     watched,
@@ -128,6 +132,7 @@ class BoardPlace:
                     lambda: offer.came_back,
                 )
             finally:
+                report("switching the board off")
                 self._machine.power.off()
         if how != "finished":
             following.refuse_losses()
