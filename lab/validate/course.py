@@ -140,7 +140,7 @@ def _close(
 ) -> int:
     facts = {
         **subject.facts,
-        **_read_versions(folder),
+        **read_versions(folder, [found.cell.id for _, *both in rows for found in both]),
         "rounds": f"{rounds} of fresh boots, interleaved",
     }
     effects = [{"cell": n, "effect": Pair(n, a.verdict, b.verdict).effect} for n, a, b in rows]
@@ -158,8 +158,8 @@ def _close(
     return decision.outcome.exit_code
 
 
-def _read_versions(folder: RunFolder) -> dict[str, str]:
-    """Versions from the manifest of the run."""
+def read_versions(folder: RunFolder, cells: Sequence[str]) -> dict[str, str]:
+    """Versions from the manifest of the run, and where the cells were booted."""
     if not (folder.path / "manifest.json").is_file():
         return {}  # nothing was booted
     supplies = folder.manifest()["supplies"]
@@ -167,10 +167,13 @@ def _read_versions(folder: RunFolder) -> dict[str, str]:
     image = (supplies.get("dom0_image") or {}).get("packages", {})
     hypervisor = next((f"{n} {v}" for n, v in image.items() if n.startswith("xen-hyper")), "")
     xens = supplies.get("xens") or {}
+    boards = {trial.facts().board for cell in cells for trial in folder.trials(cell)}
+    qemu = f"{supplies['qemu']['version']}, {supplies['accelerator']['name']}"
     found = {
         **{f"{n} Xen": f"{x['package']}, {x['version']}" for n, x in xens.items()},
         "Xen": f"{xen['package']} {xen['version']}" if xen else "" if xens else hypervisor,
         "kernels": ", ".join(f"{n} {k['version']}" for n, k in supplies["kernels"].items()),
-        "QEMU": f"{supplies['qemu']['version']}, {supplies['accelerator']['name']}",
+        "boards": ", ".join(sorted(boards - {""})),
+        "QEMU": "" if boards and "" not in boards else qemu,
     }
     return {key: value for key, value in found.items() if value}

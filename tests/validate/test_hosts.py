@@ -12,8 +12,11 @@ from lab.config.kernel import KernelConfig
 from lab.config.lab import LabConfig
 from lab.config.load import parse
 from lab.errors import UserError
+from lab.evidence.run import RunFolder
+from lab.validate.course import read_versions
 from lab.validate.decision import in_question
 from lab.validate.request import Request, list_kinds, names_of, of_kernels
+from lab.verdict.facts import TrialFacts
 from tests.helpers.scripted import ONE_BOARD
 
 
@@ -60,3 +63,18 @@ def test_what_cannot_be_asked_is_one_sentence(asked: Request, words: str) -> Non
         names_of(asked, config())
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_page_says_where_the_kernels_were_booted(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path)
+    supplies = {
+        "qemu": {"version": "7.2.22"}, "accelerator": {"name": "tcg"},
+        "kernels": {"patched": {"version": "3.19.8"}},
+    }  # fmt: skip
+    folder.write("manifest.json", {"supplies": supplies})
+    for cell, board in (("dom0-patched@rack1", "b1"), ("dom0-patched", "")):
+        facts = TrialFacts(cell, 1, "7f", "dom0", "patched", 1, 1, None, board=board)
+        folder.trial(cell, 1).open(facts, {})
+    kernels = {"kernels": "patched 3.19.8"}
+    assert read_versions(folder, ["dom0-patched@rack1"]) == {**kernels, "boards": "b1"}
+    assert read_versions(folder, ["dom0-patched"]) == {**kernels, "QEMU": "7.2.22, tcg"}
