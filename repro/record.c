@@ -5,6 +5,10 @@
 #include "sys.h"
 #include "text.h"
 
+#ifndef RECORD_MARK
+#define RECORD_MARK "@mmx"
+#endif
+
 enum { TAIL = sizeof(" #01234567\n") };
 
 static u32 next_number;
@@ -64,7 +68,7 @@ void record_key(struct record *record, const char *key)
 void record_begin(struct record *record, const char *type)
 {
 	record->used = 0;
-	record_text(record, "@mmx");
+	record_text(record, RECORD_MARK);
 	add(record, ' ');
 	record_digits(record, next_number++);
 	add(record, ' ');
