@@ -13,7 +13,7 @@ DATA = {
     "lab._data": (".", ["lab.yaml", "packages.txt"]),
     "lab._data.images": ("images", ["**/*"]),
     "lab._data.plans": ("plans", ["*.yaml"]),
-    "lab._data.repro": ("repro", ["*.c", "*.h", "Makefile", "README.md"]),
+    "lab._data.repro": ("repro", ["*.c", "*.h", "Makefile", "README.md", "probe/*"]),
 }
 
 

@@ -15,6 +15,7 @@ from lab.cli import history as cli_history
 from lab.cli import host as cli_host
 from lab.cli import kernel as cli_kernel
 from lab.cli import nightly as cli_nightly
+from lab.cli import probe as cli_probe
 from lab.cli import replay as cli_replay
 from lab.cli import run as cli_run
 from lab.cli import search as cli_search
@@ -69,6 +70,7 @@ def schema() -> None:
 for group in (
     cli_run,
     cli_history,
+    cli_probe,
     cli_validate,
     cli_bisect,
     cli_replay,

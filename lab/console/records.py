@@ -3,6 +3,7 @@
 
 A record is ``@mmx SEQ TYPE key=value ... #CRC32`` (repro/README.md). It may be anywhere in
 a line; a kernel message in its middle breaks its CRC, and then its number is missing.
+The probe's records (repro/probe) differ in their mark alone.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import zlib
 from dataclasses import dataclass, field
 
 MARK = b"@mmx "
-_RECORD = re.compile(
-    rb"(@mmx (?P<seq>\d{1,9}) (?P<type>[a-z]+)(?P<rest>(?: [a-z0-9_]+=[!-~]*)*))"
-    rb" #(?P<crc>[0-9a-f]{8})"
-)
+PROBE_MARK = b"@probe "
+_RECORDS = {
+    mark: re.compile(
+        rb"(" + mark + rb"(?P<seq>\d{1,9}) (?P<type>[a-z]+)(?P<rest>(?: [a-z0-9_]+=[!-~]*)*))"
+        rb" #(?P<crc>[0-9a-f]{8})"
+    )
+    for mark in (MARK, PROBE_MARK)
+}
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,14 @@ class Transcript:
         return found[-1] if found else None
 
 
-def parse(console: bytes) -> Transcript:
-    """Read every record whose CRC holds. Never raises: a console can contain anything."""
+def parse(console: bytes, mark: bytes = MARK) -> Transcript:
+    """Read every record whose CRC holds. Never raises: a console can contain anything.
+
+    ``mark``: MARK or PROBE_MARK.
+    """
     found: dict[int, Record] = {}
     whole = 0
-    for match in _RECORD.finditer(console):
+    for match in _RECORDS[mark].finditer(console):
         if zlib.crc32(match.group(1)) != int(match.group("crc"), 16):
             continue
         whole += 1
@@ -70,7 +78,7 @@ def parse(console: bytes) -> Transcript:
     highest = records[-1].seq if records else -1
     # A hostile number must not give a list of a billion gaps.
     missing = [n for n in range(min(highest, 100_000)) if n not in found]
-    return Transcript(records, console.count(MARK) - whole, missing)
+    return Transcript(records, console.count(mark) - whole, missing)
 
 
 def _fields(match: re.Match[bytes]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from lab.console import records
 from lab.console import text as consoletext
 from lab.system.deadline import Deadline
 
-_STARTED = re.compile(rb"@mmx 0 start ")
 # A kernel that died prints its trace for a moment; then it reboots, which ends the machine.
 DEATH_GRACE = 5.0
 # The program writes a record each second; TCG on a busy machine is slower, but not this slow.
@@ -46,9 +44,12 @@ class Glance:
     corruptions: int = 0
 
 
-def glance(console: bytes) -> Glance:
-    """Look at the end of a console; cheap enough for several times a second."""
-    end = records.parse(console[-16384:])
+def glance(console: bytes, mark: bytes = records.MARK) -> Glance:
+    """Look at the end of a console; cheap enough for several times a second.
+
+    ``mark``: of the records that are looked for.
+    """
+    end = records.parse(console[-16384:], mark)
     counted = end.last("end") or end.last("progress")
     corruptions = max(
         [record.number("corruptions") for record in end.records if record.type != "start"]
@@ -56,7 +57,7 @@ def glance(console: bytes) -> Glance:
         default=0,
     )
     return Glance(
-        started=bool(_STARTED.search(console)),
+        started=mark + b"0 start " in console,
         finished=end.last("end") is not None,
         dead=consoletext.death(console[-16384:]) is not None,
         windows=counted.number("windows") if counted else 0,
@@ -76,11 +77,13 @@ class Watch:
         seen: Callable[[Glance], None],
         stop: threading.Event,
         clock: Callable[[], float] = time.monotonic,
+        mark: bytes = records.MARK,
     ) -> None:
         self._deadline = deadline
         self._seen = seen
         self._stop = stop
         self._clock = clock
+        self._mark = mark
         self._began = self._grew = clock()
         self._died: float | None = None
         self.booted: float | None = None  # wall seconds to the program's first record
@@ -88,7 +91,7 @@ class Watch:
     def grew(self, console: bytes) -> bool:
         """The whole console after it has grown; true when the program's last record is there."""
         self._grew = self._clock()
-        look = glance(console)
+        look = glance(console, self._mark)
         self._seen(look)
         if look.started and self.booted is None:
             self.booted = round(self._grew - self._began, 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from lab.config.kinds import GuestKind
+from lab.console.records import MARK
 from lab.console.watch import Ending, Glance, Watch
 from lab.errors import LabError
 from lab.system.answers import cached_sha256
@@ -25,7 +26,10 @@ _POLL = 0.2
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """What xl is asked for. Kernel and ramdisk are paths on the host; memory in MiB."""
+    """What xl is asked for. Kernel and ramdisk are paths on the host; memory in MiB.
+
+    Without a ``ramdisk`` it gets none. ``cpus``: the host's processors that it may run on.
+    """
 
     name: str
     kind: GuestKind  # pv, pvh or hvm
@@ -36,6 +40,7 @@ class GuestSpec:
     memory_mib: int
     native_tsc: bool  # emulated SVM reports RDTSCP as RDTSC: do not let Xen intercept it
     console: str = "hvc0"  # or ttyS0, an emulated port, for hvm kernels that have no other
+    cpus: str = ""
 
 
 def xl_config(spec: GuestSpec) -> str:
@@ -44,10 +49,11 @@ def xl_config(spec: GuestSpec) -> str:
         f'name = "{spec.name}"',
         f'type = "{spec.kind}"',
         f'kernel = "{spec.kernel}"',
-        f'ramdisk = "{spec.ramdisk}"',
+        *([f'ramdisk = "{spec.ramdisk}"'] if spec.ramdisk else []),
         f'cmdline = "console={spec.console} {spec.args}"',
         f"vcpus = {spec.vcpus}",
         f"memory = {spec.memory_mib}",
+        *([f'cpus = "{spec.cpus}"'] if spec.cpus else []),
         'on_poweroff = "destroy"',
         'on_reboot = "destroy"',
         'on_crash = "destroy"',
@@ -79,12 +85,14 @@ def run_guest(
     deadline: Deadline,
     seen: Callable[[Glance], None],
     stop: threading.Event,
+    mark: bytes = MARK,
 ) -> Ending:
     """Create the guest paused, attach its console, let it run, and destroy it.
 
-    The console goes to ``console`` as it comes. LabError when xl itself fails.
+    The console goes to ``console`` as it comes. LabError when xl itself fails. ``mark``: of the
+    records that end it.
     """
-    watched = Watch(deadline, seen, stop)
+    watched = Watch(deadline, seen, stop, mark=mark)
     config = f"{FOLDER}/{spec.name}.cfg"
     shell.write(xl_config(spec), config)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.console import text as consoletext
+from lab.console.records import MARK
 from lab.console.watch import Ending, Glance, Watch
 from lab.qemu import icount, kvm
 from lab.qemu.boot import Boot, command, members, portable
@@ -55,15 +56,17 @@ def run(
     stop: threading.Event,
     to_power_off: bool = False,
     folder: Path | None = None,
+    mark: bytes = MARK,
 ) -> Ending:
     """Boot and watch the console file until the program's last record, a death or the deadline.
 
     ``seen`` gets a look at every growth of the console. ``to_power_off``: after the last record
     wait for the machine to power itself off, so that the console ends where the guest ends it.
-    ``folder``: where to start QEMU, for a command line of ``staged`` names.
+    ``folder``: where to start QEMU, for a command line of ``staged`` names. ``mark``: of the
+    program's records.
     QEMU dies with the controller, and never outlives this call.
     """
-    watched = Watch(deadline, seen, stop)
+    watched = Watch(deadline, seen, stop, mark=mark)
     console.touch()
     log = console.with_name("qemu.log")
     with log.open("wb") as errors:

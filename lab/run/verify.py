@@ -10,6 +10,10 @@ from lab.config.lab import LabConfig
 from lab.evidence.rules import hash_rules
 from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
+from lab.probe.folder import NAME as PROBE
+from lab.probe.judge import exit_code as probe_exit_code
+from lab.probe.text import make_table as make_probe_table
+from lab.probe.verify import rederive as rederive_probe
 from lab.report.terminal import Terminal
 from lab.verdict.cell import CellVerdict, combine, with_controls
 from lab.verdict.severity import Verdict, exit_code
@@ -57,6 +61,8 @@ def verify(path: Path) -> int:
     run = RunFolder.open(path)
     if run.manifest().get("bisect"):
         return _verify_all(run)
+    if run.manifest().get("probe"):
+        return _verify_probe(run)
     cells, differences = rederive(run)
     config = LabConfig.model_validate(run.read("config.json"))
     problems = run.find_changes() + differences
@@ -82,6 +88,24 @@ def _note_other_rules(terminal: Terminal, folders: list[RunFolder]) -> None:
             "note: another version of the lab wrote this and judged by other rules, "
             "which may be why a verdict differs"
         )
+
+
+def _verify_probe(run: RunFolder) -> int:
+    """Verify the answers of `lab probe`."""
+    terminal = Terminal()
+    findings, differences = rederive_probe(run.path / PROBE)
+    problems = run.find_changes() + differences
+    for line in make_probe_table(findings):
+        terminal.say(line)
+    for problem in problems:
+        terminal.say(f"DOES NOT HOLD: {problem}")
+    if problems:
+        return Exit.LAB_ERROR
+    terminal.say(
+        f"verified: {len(run.hashes())} files unchanged, "
+        f"{len(findings)} guests derived again with equal answers"
+    )
+    return probe_exit_code(findings)
 
 
 def _verify_all(bisect: RunFolder) -> int:

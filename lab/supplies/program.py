@@ -27,6 +27,11 @@ def counter() -> Path:
     return _find("build/counter")
 
 
+def probe(bits: int) -> Path:
+    """The guest of our own (repro/probe): 64 for pv and dom0, 32 for native, hvm and pvh."""
+    return _find("build/probe-pv" if bits == 64 else "build/probe-bare")
+
+
 def _find(name: str) -> Path:
     if INSTALLED:
         return build_cached(SOURCE) / name
@@ -40,14 +45,19 @@ def build_cached(source: Path) -> Path:
     ``source`` may be read-only, and may be gone when a debugger looks for it, so the binaries
     name the copy.
     """
-    files = sorted(path for path in source.iterdir() if path.is_file())
-    parts = (part for path in files for part in (path.name, path.read_bytes()))
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    files = [path for path in files if path.relative_to(source).parts[0] != "build"]
+    names = [str(path.relative_to(source)) for path in files]
+    parts = (
+        part for name, path in zip(names, files, strict=True) for part in (name, path.read_bytes())
+    )
     final = cache_dir() / "program" / sha256_of(*parts)[:16]
     with locked(final.with_name(f"{final.name}.lock")):
         if not final.is_dir():
             with building(final) as scratch:
-                for path in files:
-                    shutil.copyfile(path, scratch / path.name)
+                for name, path in zip(names, files, strict=True):
+                    (scratch / name).parent.mkdir(exist_ok=True)
+                    shutil.copyfile(path, scratch / name)
                 map_ = shlex.quote(f"-fdebug-prefix-map={scratch}={final}")
                 _make(scratch, "all", f"CC=gcc {map_}")
     return final
