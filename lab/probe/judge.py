@@ -100,7 +100,7 @@ def _read_answers(kind: GuestKind, transcript: Transcript) -> list[Answer]:
 def _find_failure(
     kind: GuestKind, nonce: str, transcript: Transcript, console: bytes, ending: Ending
 ) -> tuple[Outcome, str] | None:
-    """Why the console is no evidence, whatever it answers."""
+    """Why the console proves nothing, whatever it answers."""
     if ending.how in ("lab_error", "interrupted"):
         return Outcome.LAB_ERROR, ending.detail or ending.how
     fault = transcript.last("fault")

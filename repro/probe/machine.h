@@ -43,7 +43,7 @@ bool machine_user_word(u32 *word);
 /* Halt until a timer's event. False when the processor did not halt. */
 bool machine_halt(void);
 /* Another vCPU on this processor, which uses the FPU: it begins, runs once while this one halts,
-   ends. False when there is none, or when it did not run. */
+   ends. False when no other can begin, or when it did not run. */
 bool machine_other_begin(void);
 bool machine_other_run(void);
 void machine_other_end(void);

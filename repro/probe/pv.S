@@ -82,7 +82,7 @@ hypercall_page:
 	stub stub_protection, 13, pv_protection, 1
 	stub stub_page_fault, 14, trap, 1
 	stub stub_event, 0, pv_event, 0
-/* Xen could not return to where it was told to: never right here. */
+/* Xen could not return to where it had to: never right here. */
 	.globl stub_failsafe
 stub_failsafe:
 	mov $255, %esi
