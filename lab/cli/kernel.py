@@ -74,6 +74,8 @@ def build(
     if "base_config" in provenance:
         terminal.say(f"config    {_count(provenance['base_config'])}")
         terminal.say(f"cut       {found.kernel.image.with_name('cut.config')}")
+    if provenance.get("reading", {}).get("says"):
+        terminal.say(f"source    {provenance['reading']['says']}")
     for note in provenance["notes"]:
         terminal.say(f"note      {note}")
     for edit in provenance["fixups"]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from lab.errors import UserError
 from lab.kernel import fixup as fixups
+from lab.kernel import reading
 from lab.kernel.configuration import configure
 from lab.kernel.fixup import Chosen
 from lab.kernel.fixup_table import TABLE
@@ -69,6 +70,7 @@ def _build(spec: BuildSpec, scratch: Path, report: Report, objects: Path | None)
         if chosen.names:
             report(f"an old tree and a new compiler: {', '.join(chosen.names)}")
         argv = write_command(spec, chosen, work)
+        seen = _read_source(spec, tree, report)
         configured = configure(spec, tree, argv, log, report)
         compile_image(spec, argv, log, report)
         obj = tree.obj
@@ -82,7 +84,7 @@ def _build(spec: BuildSpec, scratch: Path, report: Report, objects: Path | None)
     seconds = round(time.monotonic() - began, 1)
     facts = {
         "fixups": list(chosen.names), "notes": [*notes, *configured.notes],
-        "not_in_version": configured.left_out, **configured.facts,
+        "not_in_version": configured.left_out, **configured.facts, **seen,
     }  # fmt: skip
     provenance = _describe(spec, scratch, seconds, facts)
     write_atomic(scratch / "provenance.json", json.dumps(provenance, indent=1) + "\n")
@@ -105,6 +107,16 @@ def _bring(spec: BuildSpec, tree: Worktree, log: Path) -> tuple[Chosen, list[str
         write_atomic(log, f"{error}\n")
         raise BuildFailed(f"{spec.name}: {error}", str(error), log) from error
     return found[0], notes
+
+
+def _read_source(spec: BuildSpec, tree: Worktree, report: Report) -> dict[str, Any]:
+    """What the source says of the bug. A control has code of its own, and is known."""
+    if not spec.base:
+        return {}
+    found = reading.read_tree(tree.src)
+    if found.window is False:
+        report(f"note: {found.sentence}")
+    return {"reading": {"says": found.sentence, **found.as_json()}}
 
 
 def _keep_repeat(spec: BuildSpec, tree: Worktree, chosen: Chosen, scratch: Path) -> None:

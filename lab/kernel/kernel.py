@@ -31,6 +31,11 @@ class Kernel:
     config: Path | None = None
     vmlinux: Path | None = None
 
+    @property
+    def reading(self) -> str:
+        """What its source says of the window, in a sentence; empty where it was not read."""
+        return str(self.provenance.get("reading", {}).get("says", ""))
+
 
 @dataclass(frozen=True)
 class Bootable:

@@ -54,8 +54,11 @@ class Assignment:
     console: str = "hvc0"  # of a guest on a Xen host
 
 
-def gather_facts(cell: Cell, number: int, config: LabConfig) -> TrialFacts:
-    """What the verdict depends on besides the console. The nonce ties the two together."""
+def gather_facts(cell: Cell, number: int, config: LabConfig, reading: str = "") -> TrialFacts:
+    """What the verdict depends on besides the console. The nonce ties the two together.
+
+    ``reading``: what the kernel's source says, for a note.
+    """
     return TrialFacts(
         cell=cell.id,
         trial=number,
@@ -66,6 +69,7 @@ def gather_facts(cell: Cell, number: int, config: LabConfig) -> TrialFacts:
         min_checks=config.stress.min_checks,
         control=config.kernels[cell.kernel].control,
         carries=config.kernels[cell.kernel].carries,
+        reading=reading,
         board=cell.board,
     )
 

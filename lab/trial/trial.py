@@ -22,7 +22,8 @@ from lab.verdict.trial import judge
 
 def run_trial(job: Job, cell: Cell, number: int, place: Place, asked: Asked) -> TrialVerdict:
     """Boot the cell once, keep its console, judge it."""
-    facts = gather_facts(cell, number, job.config)
+    reading = job.supplies.kernels[cell.kernel].kernel.reading
+    facts = gather_facts(cell, number, job.config, reading)
     task = make_assignment(job, cell, facts, asked)
     folder = job.folder.trial(cell.id, number)
     folder.open(facts, place.describe(task, folder.console))

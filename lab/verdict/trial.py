@@ -56,6 +56,7 @@ def judge(facts: TrialFacts, console: bytes, ending: Ending | None) -> TrialVerd
     empty = find_vacuity(facts, transcript, figures["windows"], figures["checks"])
     if empty:
         return say(Verdict.VACUOUS, empty)
+    notes += _read_source(facts)
     return say(Verdict.CLEAN, f"0 corruptions in {figures['windows']} windows")
 
 
@@ -112,6 +113,11 @@ def _notes(facts: TrialFacts, transcript: Transcript, console: bytes) -> list[st
     if not facts.control and _NM_WARNING.search(console):
         notes.append("the kernel warned in #NM (see the console)")
     return notes
+
+
+def _read_source(facts: TrialFacts) -> list[str]:
+    """Beside a clean verdict: what the kernel's source says. It decides nothing."""
+    return [f"the source, not a verdict: {facts.reading}"] if facts.reading else []
 
 
 def _agrees(counted: Record) -> bool:

@@ -32,6 +32,13 @@ def test_clean() -> None:
         assert found.windows == 5000
 
 
+def test_a_reading_of_the_source_stands_beside_a_clean_verdict_only() -> None:
+    facts = replace(FACTS, reading="as the source reads, it has the window: x (y.c:1)")
+    assert verdict(console(), facts).verdict is Verdict.CLEAN
+    assert "as the source reads" in verdict(console(), facts).notes[-1]
+    assert not verdict(console(windows=0), facts).notes
+
+
 def test_corrupts_names_whose_value_it_was() -> None:
     found = verdict(console(corruptions=3))
     assert found.verdict is Verdict.CORRUPTS
