@@ -110,7 +110,7 @@ def _bring(spec: BuildSpec, tree: Worktree, log: Path) -> tuple[Chosen, list[str
 
 
 def _read_source(spec: BuildSpec, tree: Worktree, report: Report) -> dict[str, Any]:
-    """What the source says of the bug. A control has code of its own, and is known."""
+    """What the source says about the bug. A control has code of its own, and is known."""
     if not spec.base:
         return {}
     found = reading.read_tree(tree.src)

@@ -33,7 +33,7 @@ class Kernel:
 
     @property
     def reading(self) -> str:
-        """What its source says of the window, in a sentence; empty where it was not read."""
+        """What its source says about the window, in a sentence; empty where it was not read."""
         return str(self.provenance.get("reading", {}).get("says", ""))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a kernel's source says of the bug, with file and line. A reading; never a verdict.
+"""What a kernel's source says about the bug, with file and line. A reading; never a verdict.
 
 The #NM handler is followed to its allocation, as Linux 2.6.26 to 4.1 have it:
 

@@ -23,7 +23,7 @@ class TrialFacts:
     control: str | None = None  # bad or fixed, when it must be the control kernel in that state
     # Another fix that the kernel is known to have, in words; empty: the one under test.
     carries: str | None = None
-    reading: str = ""  # what its source says of the window, where that was read; never a verdict
+    reading: str = ""  # what its source says about the window, where that was read; never a verdict
     board: str = ""  # the board that it is booted on, where it is one
 
 

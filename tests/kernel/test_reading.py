@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a source says of the bug: outlines of real trees, written anew, with their variations."""
+"""What a source says about the bug: outlines of real trees, written anew, with their variations."""
 
 from __future__ import annotations
 
