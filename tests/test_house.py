@@ -32,6 +32,7 @@ PLANTED = {
     "ipmi": ("lab/board/power.py", "from pyghmi.ipmi.command import Command"),
     "redfish": ("lab/board/switch.py", "import sushy"),
     "serial": ("lab/board/console.py", "import serial.rfc2217"),
+    "cluster": ("lab/cluster/place.py", "import distributed"),
     "playbooks": ("playbooks/collect.py", "from lab.trial.job import Job"),
 }
 

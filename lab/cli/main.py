@@ -11,6 +11,7 @@ import typer
 
 from lab.cli import bisect as cli_bisect
 from lab.cli import board as cli_board
+from lab.cli import cluster as cli_cluster
 from lab.cli import history as cli_history
 from lab.cli import host as cli_host
 from lab.cli import kernel as cli_kernel
@@ -79,6 +80,7 @@ for group in (
     cli_host,
     cli_board,
     cli_nightly,
+    cli_cluster,
 ):
     group.add(app)
 for command in (init, doctor, schema):

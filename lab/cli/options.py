@@ -19,6 +19,9 @@ ResultsOption = Annotated[
     Path | None,
     typer.Option(help="Where the run's folder is made, instead of ./results."),
 ]
+KeysOption = Annotated[
+    Path | None, typer.Option(help="The folder of the cluster's keys, of `lab cluster keys`.")
+]
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder.")]
 
 

@@ -12,6 +12,7 @@ from lab.cli.options import (
     DEFAULT,
     ConfigOption,
     KeepHostOption,
+    KeysOption,
     ResultsOption,
     RunArgument,
     repeat,
@@ -37,6 +38,11 @@ HostOption = Annotated[
     typer.Option(help="A host to run the cells on, by name; may be given more than once."),
 ]
 
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(help="The cluster's scheduler, tls://HOST:PORT; no: this machine alone."),
+]
+
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
@@ -60,6 +66,8 @@ def run(
     kernel: KernelOption = None,
     results: ResultsOption = None,
     host: HostOption = None,
+    cluster: ClusterOption = None,
+    keys: KeysOption = None,
 ) -> None:
     """Run cells and keep the evidence.
 
@@ -69,7 +77,8 @@ def run(
     from lab.run import command
 
     if resume is not None:
-        if cells or trials or seconds or deterministic or plan or kernel or results or host:
+        given = (cells, trials, seconds, deterministic, plan, kernel, results, host, cluster, keys)
+        if any(given):
             raise UserError("--resume takes its cells and settings from the run: give no others")
         raise typer.Exit(command.resume(resume, keep_host))
     config, loaded = _load(config, plan, kernel, host, cells)
@@ -82,8 +91,23 @@ def run(
         from lab.config.deterministic import configure
 
         loaded = configure(loaded)
+    if cluster is not None or keys is not None:
+        loaded = _with_cluster(loaded, cluster, keys)
     place = place_results(results, loaded.results)
     raise typer.Exit(command.run(loaded, config, cells or [], place, keep_host, repeat()))
+
+
+def _with_cluster(config: LabConfig, address: str | None, keys: Path | None) -> LabConfig:
+    """The configuration with what the command line says about the cluster."""
+    from lab.config.cluster import check_address
+
+    changes: dict[str, object] = {} if keys is None else {"keys": keys}
+    if address is not None:
+        try:
+            changes["address"] = None if address == "no" else check_address(address)
+        except ValueError as error:
+            raise UserError(f"--cluster: {error}") from None
+    return config.model_copy(update={"cluster": config.cluster.model_copy(update=changes)})
 
 
 def plan(

@@ -14,6 +14,12 @@ PLAIN = "plain"
 # Between a host with several boards and one of these: `rack=b1`. Not a letter of names.
 BOARD_OF = "="
 OWN_HOSTS = {"nested": "nested", "real": "default"}
+CLUSTER = "cluster"  # the host that the machines under `cluster:` are together
+
+
+def is_cluster(host: str) -> bool:
+    """Whether a cell's word for its host means the cluster, or a machine of it."""
+    return host.partition(BOARD_OF)[0] == CLUSTER
 
 
 def cell_id(guest: str, kernel: str, variation: str = PLAIN, host: str = "") -> str:

@@ -31,7 +31,8 @@ class Cell:
         False  # not selected: it is here so that the selected ones prove something
     )
     host: str = ""  # a name from hosts; the one under host otherwise
-    board: str = ""  # a name from boards; empty until one of several is free
+    # A name from boards, or of a machine of the cluster; empty until one of several is free.
+    board: str = ""
 
     @property
     def nested(self) -> bool:
@@ -118,16 +119,17 @@ def select(plan: list[Cell], wanted: list[str]) -> list[Cell]:
         return plan
     _every_glob_matches(wanted, [cell.id for cell in plan], "the command line")
     chosen = [cell for cell in plan if _matches(cell.id, wanted)]
-    return chosen + _controls_for(chosen, plan)
+    return add_controls(chosen, plan)
 
 
-def _controls_for(chosen: list[Cell], plan: list[Cell]) -> list[Cell]:
+def add_controls(chosen: list[Cell], plan: Sequence[Cell]) -> list[Cell]:
+    """The same with a control for each cell that lacks its own."""
     needed: list[Cell] = []
     for cell in chosen:
         for best in controls_of(cell, plan):
             if best not in chosen and best not in needed:
                 needed.append(best)
-    return [replace(control, added_as_control=True) for control in needed]
+    return chosen + [replace(control, added_as_control=True) for control in needed]
 
 
 def control_of(cell: Cell, plan: Iterable[Cell]) -> Cell | None:

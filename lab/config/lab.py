@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from lab.config.board import BoardConfig
-from lab.config.cellname import BOARD_OF, OWN_HOSTS
+from lab.config.cellname import BOARD_OF, CLUSTER, OWN_HOSTS, is_cluster
 from lab.config.claim import ClaimConfig
+from lab.config.cluster import ClusterConfig
 from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
 from lab.config.hosts import RUNS, NamedHostConfig
@@ -119,6 +120,7 @@ class LabConfig(Model):
         default_factory=dict,
         description="Sentences that the cells test; claims.txt has the outcome.",
     )
+    cluster: ClusterConfig = ClusterConfig()
     nightly: NightlyConfig = NightlyConfig()
     notify: NotifyConfig = NotifyConfig()
     results: Path | None = Field(
@@ -167,6 +169,8 @@ class LabConfig(Model):
 
     def _find_problem(self, name: str, host: NamedHostConfig) -> str:
         """What is wrong with a host, in words; empty when nothing is."""
+        if name == CLUSTER:
+            return "is the name of the machines under 'cluster:' together"
         if name in OWN_HOSTS.values():
             if name == self.own_host and host.is_plain_nested():
                 return ""
@@ -220,13 +224,19 @@ class LabConfig(Model):
                 raise ValueError(f"{where}: {name!r} is not under 'hosts:' (there are {known})")
 
     def host_of(self, name: str) -> HostConfig:
-        """A nested or real host by a cell's word for it; empty: the one under `host:`."""
-        return self.host if name in ("", self.own_host) else self.hosts[name]
+        """A nested or real host by a cell's word for it; empty: the one under `host:`.
+
+        A cluster's machines boot with the settings of `host:`.
+        """
+        ours = name in ("", self.own_host) or is_cluster(name)
+        return self.host if ours else self.hosts[name]
 
     def boards_of(self, name: str) -> list[str]:
         """The names of the host's boards; none for a host that is not one."""
         host, at, board = name.partition(BOARD_OF)
         named = self.hosts.get(host)
+        if host == CLUSTER:
+            return []
         if at:
             return [board]
         if named is None or not named.of_boards:
@@ -250,6 +260,8 @@ class LabConfig(Model):
         return self.hosts[name.partition(BOARD_OF)[0]].boot_seconds
 
     def kind_of(self, name: str) -> HostKind:
+        if is_cluster(name):
+            return "nested"
         return "board" if self.boards_of(name) else self.host_of(name).kind
 
     def runs(self, guest: GuestKind, name: str) -> bool:

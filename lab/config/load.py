@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from lab.config import board
 from lab.config.claim import ClaimConfig
+from lab.config.cluster import ClusterConfig
 from lab.config.confidence import ConfidenceConfig
 from lab.config.host import HostConfig
 from lab.config.hosts import NamedHostConfig
@@ -115,6 +116,7 @@ def _absolute(config: LabConfig, base: Path) -> LabConfig:
     changed: dict[str, Any] = {
         "kernels": kernels, "xen": hypervisor(config.xen), "xens": xens, "boards": boards,
         "nightly": config.nightly.absolute(base), "notify": config.notify.absolute(base),
+        "cluster": config.cluster.model_copy(update=rebase(config.cluster, ("keys",))),
     }  # fmt: skip
     if "mirror" in config.model_fields_set:
         changed["mirror"] = [_place_mirror(mirror, base) for mirror in config.mirrors]
@@ -164,6 +166,7 @@ def _keys_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
         "kernels": KernelConfig, "guests": GuestsConfig,
         "stress": StressConfig, "confidence": ConfidenceConfig,
         "variations": VariationConfig, "matrix": MatrixConfig, "claims": ClaimConfig,
+        "cluster": ClusterConfig,
     }  # fmt: skip
     if location[:1] == ("boards",):
         return tuple(board.find_model(location[2:]).model_fields)

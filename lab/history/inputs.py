@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lab.config.cellname import is_cluster
 from lab.config.cells import Cell
 from lab.system.files import sha256_of
 
@@ -31,7 +32,8 @@ def find_inputs(cell: Cell, manifest: dict[str, Any], stress: str = "") -> dict[
         "rules": str(manifest.get("rules", "")),
     }
     if cell.board:
-        found["machine"] = f"board {cell.board}"
+        kind = "cluster" if is_cluster(cell.host) else "board"
+        found["machine"] = f"{kind} {cell.board}"
     else:
         found |= _find_machine(manifest, supplies)
     if cell.nested and not cell.board:

@@ -97,7 +97,8 @@ def _list_facts(stored: dict[str, Any], trial: TrialFolder) -> list[tuple[str, s
             found.append(("to the first record", f"{ending.boot_seconds:.1f} s"))
     facts = trial.facts()
     found += [("kernel", facts.kernel), ("guest kind", facts.guest), ("nonce", facts.nonce)]
-    return found + ([("board", facts.board)] if facts.board else [])
+    where = [("board", facts.board), ("machine", facts.machine)]
+    return found + [(what, name) for what, name in where if name]
 
 
 def _find_trace(run: Path, cell: str, number: int) -> dict[str, str]:

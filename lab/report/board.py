@@ -33,6 +33,7 @@ class Row:
     verdict: Verdict | None = None
     as_expected: bool | None = None
     reason: str = ""
+    where: str = ""  # who boots it, where that is not this machine
 
     @property
     def windows(self) -> int:
@@ -105,6 +106,11 @@ class Board:
     def add(self, name: str, usual: float | None = None) -> None:
         with self._lock:
             self._rows.setdefault(name, Row(name, usual=usual))
+
+    def place(self, name: str, where: str) -> None:
+        """Who boots it; with its next state that is reported."""
+        with self._lock:
+            self._rows[name] = replace(self._rows.setdefault(name, Row(name)), where=where)
 
     def state(self, name: str, state: str) -> None:
         """Set the state, in a few words; a repeated one is not reported.

@@ -57,7 +57,8 @@ class Terminal:
         elapsed = time.monotonic() - self._began
         begins = row.usual and row.ended is None and row.seconds < 1
         usual = f" (about {row.usual:.0f} s)" if begins else ""
-        self.say(f"{elapsed:7.1f}s  {row.name:<28} {text}{usual}")
+        where = f"{row.where:<12} " if row.where else ""
+        self.say(f"{elapsed:7.1f}s  {row.name:<28} {where}{text}{usual}")
 
     def _note(self, row: Row, text: str) -> None:
         """Where the board is live only notes become lines, above it."""
@@ -79,12 +80,15 @@ class Terminal:
         rows = self.board.rows
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("", width=1)
-        for title in ("what", "state"):
+        shown = _worth_showing(rows, self.console.height - 6)
+        elsewhere = any(row.where for row in shown)
+        for title in ("what", *(["where"] if elsewhere else []), "state"):
             table.add_column(title, no_wrap=True)
         for title in ("seconds", "windows", "corrupt"):
             table.add_column(title, justify="right", no_wrap=True)
-        for row in _worth_showing(rows, self.console.height - 6):
-            table.add_row(*self._cells(row))
+        for row in shown:
+            mark, name, *rest = self._cells(row)
+            table.add_row(mark, name, *([Text(row.where)] if elsewhere else []), *rest)
         waiting = sum(row.began is None for row in rows)
         done = sum(row.ended is not None for row in rows)
         elapsed = time.monotonic() - self._began

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from lab.config.cellname import is_cluster
 from lab.config.cells import Cell
 
 
@@ -34,5 +35,5 @@ def _by(station: Callable[[Cell], str], cells: Sequence[Cell]) -> dict[str, list
 
 def by_board(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     """Cells by the board that they are booted on, in their order: pure."""
-    names = dict.fromkeys(cell.board for cell in cells if cell.board)
+    names = dict.fromkeys(c.board for c in cells if c.board and not is_cluster(c.host))
     return {name: [cell for cell in cells if cell.board == name] for name in names}

@@ -42,7 +42,8 @@ class Boards:
         self._run_cell = run_cell
         self._servers = NetBootServers(find_macs(job.config.boards))
         self._own = by_board(cells)
-        self._queue = Queue(job, [cell for cell in cells if not cell.board])
+        waiting = [cell for cell in cells if not cell.board]
+        self._queue = Queue(waiting, self._find_boards)
 
     def __enter__(self) -> Boards:
         self._servers.__enter__()
@@ -50,6 +51,12 @@ class Boards:
 
     def __exit__(self, *_: object) -> None:
         self._servers.__exit__()
+
+    def _find_boards(self, cell: Cell) -> list[str]:
+        """All of its host's; of a resumed run the one that has booted it before."""
+        trials = self._job.folder.trials(cell.id)
+        earlier = [trial.facts().board for trial in trials]
+        return earlier[-1:] or self._job.config.pool_of(cell.host)
 
     @property
     def names(self) -> list[str]:
@@ -110,22 +117,16 @@ _NOBODY = "no board is left to boot it on"
 class Queue:
     """Cells that may go to several boards. Each board's thread takes from it when it is free."""
 
-    def __init__(self, job: Job, cells: Sequence[Cell]) -> None:
-        self._job = job
+    def __init__(self, cells: Sequence[Cell], find_boards: Callable[[Cell], list[str]]) -> None:
+        """``find_boards``: those that a cell may go to, by name."""
         self._waiting = list(cells)
-        self._boards = {cell.id: self._find_boards(cell) for cell in cells}
+        self._boards = {cell.id: find_boards(cell) for cell in cells}
         self._lock = threading.Lock()
 
     @property
     def boards(self) -> list[str]:
         """Those that a cell may go to."""
         return list(dict.fromkeys(name for names in self._boards.values() for name in names))
-
-    def _find_boards(self, cell: Cell) -> list[str]:
-        """All of its host's; of a resumed run the one that has booted it before."""
-        trials = self._job.folder.trials(cell.id)
-        earlier = [trial.facts().board for trial in trials]
-        return earlier[-1:] or self._job.config.pool_of(cell.host)
 
     def take(self, name: str, station: str) -> Cell | None:
         """The next cell for a board, one that needs what is up where there is one."""

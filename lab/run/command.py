@@ -6,10 +6,12 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.config.cells import Cell, cells, select
 from lab.config.deterministic import impossible
 from lab.config.lab import LabConfig
+from lab.config.spread import spread
 from lab.evidence.run import PAGES, RunFolder
 from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
@@ -19,6 +21,7 @@ from lab.run.experiment import (
     KernelsChangedError,
     describe,
     execute,
+    open_machines,
     record_plan,
     reopen,
 )
@@ -28,6 +31,9 @@ from lab.system.machine import cores
 from lab.trial.job import Job
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
+
+if TYPE_CHECKING:
+    from lab.cluster.fleet import Fleet
 
 
 def run(
@@ -41,15 +47,19 @@ def run(
 
         config = tune(config, chosen, results)
         chosen = select(cells(config), wanted)
-    began = time.monotonic()
-    exact = [name for name in wanted if "*" not in name]
-    supplies = gather_showing(config, chosen, terminal, exact)
-    folder = RunFolder.create(results)
-    folder.time("gathering", time.monotonic() - began)
-    folder.write_text("lab.yaml", path.read_text())
-    record_plan(folder, config, chosen, supplies, repeat)
-    job = Job(config, supplies, folder, terminal.board, threading.Event())
-    return _run(job, chosen, terminal, keep_host, repeat)
+    with open_machines(config, chosen, terminal) as fleet:
+        if fleet is not None:
+            chosen = spread(chosen, cells(config), list(fleet.machines))
+        began = time.monotonic()
+        exact = [name for name in wanted if "*" not in name]
+        supplies = gather_showing(config, chosen, terminal, exact)
+        folder = RunFolder.create(results)
+        folder.time("gathering", time.monotonic() - began)
+        folder.write_text("lab.yaml", path.read_text())
+        marks = {"cluster": fleet.describe()} if fleet is not None else None
+        record_plan(folder, config, chosen, supplies, repeat, marks)
+        job = Job(config, supplies, folder, terminal.board, threading.Event())
+        return _run(job, chosen, terminal, keep_host, repeat, fleet)
 
 
 def resume(path: Path, keep_host: bool) -> int:
@@ -61,7 +71,8 @@ def resume(path: Path, keep_host: bool) -> int:
     except KernelsChangedError as error:
         terminal.say(str(error))
         return Exit.LAB_ERROR
-    return _run(job, chosen, terminal, keep_host, str(folder.manifest()["command"]))
+    with open_machines(job.config, chosen, terminal) as fleet:
+        return _run(job, chosen, terminal, keep_host, str(folder.manifest()["command"]), fleet)
 
 
 def prepare(config: LabConfig, chosen: list[Cell]) -> None:
@@ -71,17 +82,27 @@ def prepare(config: LabConfig, chosen: list[Cell]) -> None:
     terminal.say("everything is ready")
 
 
-def _run(job: Job, chosen: list[Cell], terminal: Terminal, keep_host: bool, repeat: str) -> int:
+def _run(
+    job: Job,
+    chosen: list[Cell],
+    terminal: Terminal,
+    keep_host: bool,
+    repeat: str,
+    fleet: Fleet | None = None,
+) -> int:
     """Run the cells, then print the table and what to do next."""
     began = time.monotonic()
     what = "1 cell" if len(chosen) == 1 else f"{len(chosen)} cells"
     folder, supplies = job.folder, job.supplies
     boards = "".join(f", on board {name}" for name in by_board(chosen))
+    where = f"{cores()} cores{boards}"
+    if fleet is not None:
+        where += f", machines of a cluster: {', '.join(fleet.machines)}"
     terminal.say(
         f"{what} on QEMU {supplies.qemu.version} "
-        f"({supplies.accel.name}), {cores()} cores{boards}; evidence in {shorten(folder.path)}"
+        f"({supplies.accel.name}), {where}; evidence in {shorten(folder.path)}"
     )
-    outcomes = execute(job, chosen, terminal, keep_host, repeat)
+    outcomes = execute(job, chosen, terminal, keep_host, repeat, fleet=fleet)
     found = outcomes.all()
     terminal.say("")
     terminal.table(found, job.config.confidence.safety)

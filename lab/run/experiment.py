@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
+from lab.config.cellname import is_cluster
 from lab.config.cells import Cell
 from lab.config.lab import LabConfig
-from lab.errors import LabError
+from lab.config.spread import goes
+from lab.errors import LabError, UserError
 from lab.evidence.manifest import make_manifest, name_system
 from lab.evidence.run import RunFolder
 from lab.report.terminal import Terminal
@@ -20,6 +24,9 @@ from lab.system.clock import now
 from lab.system.machine import cores, processor
 from lab.trial.job import Job
 from lab.verdict.cell import CellVerdict
+
+if TYPE_CHECKING:
+    from lab.cluster.fleet import Fleet
 
 
 def run_experiment(
@@ -55,12 +62,30 @@ def record_plan(
     chosen: list[Cell],
     supplies: Supplies,
     repeat: str,
-    marks: Mapping[str, str] | None = None,
+    marks: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what will be run, before anything is. ``marks``: more for the manifest."""
     folder.write("config.json", config.model_dump(mode="json"))
     folder.write("plan.json", {"cells": [asdict(cell) for cell in chosen]})
     folder.write("manifest.json", {**make_manifest(supplies.provenance(), repeat), **(marks or {})})
+
+
+@contextlib.contextmanager
+def open_machines(
+    config: LabConfig, cells: Sequence[Cell], terminal: Terminal
+) -> Iterator[Fleet | None]:
+    """The machines of the cluster as long as the block; None where no cell goes to one."""
+    if config.cluster.address is None or not any(goes(c) or is_cluster(c.host) for c in cells):
+        yield None
+        return
+    from lab.cluster.fleet import open_fleet  # other runs do without it
+
+    if config.icount is not None:
+        raise UserError("deterministic boots stay on this machine: --cluster no, or without icount")
+    asking = Terminal(terminal.console)
+    terminal.say(f"asking the machines of {config.cluster.address}")
+    with open_fleet(config.cluster, config.host.accelerator, asking.board.state) as fleet:
+        yield fleet
 
 
 class KernelsChangedError(LabError):
@@ -92,11 +117,12 @@ def execute(
     keep_host: bool,
     repeat: str,
     provisional: bool = False,
+    fleet: Fleet | None = None,
 ) -> Outcomes:
     """Run what has no verdict in the folder yet; ``job.stop`` is set when it was interrupted."""
     outcomes = Outcomes(job, chosen, describe(job.supplies), repeat, provisional)
     with terminal.progress():
-        Schedule(job, chosen, outcomes, keep_host).execute()
+        Schedule(job, chosen, outcomes, keep_host, fleet).execute()
     return outcomes
 
 

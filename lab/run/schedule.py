@@ -7,7 +7,9 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
+from lab.config.cellname import is_cluster
 from lab.config.cells import Cell, control_of, controls_of
 from lab.config.claim import measured_by
 from lab.errors import LabError
@@ -26,17 +28,27 @@ from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 from lab.verdict.stopping import Rule, calibration
 
+if TYPE_CHECKING:
+    from lab.cluster.fleet import Fleet
+
 
 class Schedule:
     """Own machines side by side, guests on Xen hosts, boards one boot at a time, controls first."""
 
     def __init__(
-        self, job: Job, cells: Sequence[Cell], outcomes: Outcomes, keep_host: bool = False
+        self,
+        job: Job,
+        cells: Sequence[Cell],
+        outcomes: Outcomes,
+        keep_host: bool = False,
+        fleet: Fleet | None = None,
     ) -> None:
+        """``fleet``: the machines of a cluster, where cells go to one."""
         self._job = job
         self._cells = cells
         self._outcomes = outcomes
         self._keep_host = keep_host
+        self._fleet = fleet
         self._durations = Durations()
 
     def execute(self) -> list[CellVerdict]:
@@ -50,10 +62,12 @@ class Schedule:
         # Controls first: they say early whether the run can prove anything.
         todo.sort(key=lambda cell: not cell.is_control)
         on_boards = [cell for cell in todo if job.config.boards_of(cell.host)]
+        on_machines = [cell for cell in todo if is_cluster(cell.host)]
         nested = [cell for cell in todo if cell.nested and cell not in on_boards]
         slots = Slots(machines_at_once(job.config, beside_host=bool(nested)))
         # A thread for each: most wait, for their control or for a slot.
-        threads = len(todo) + len(job.config.boards) + 1
+        many = len(self._fleet.machines) if self._fleet is not None else 0
+        threads = len(todo) + len(job.config.boards) + many + 1
         with contextlib.ExitStack() as stack, ThreadPoolExecutor(threads) as pool:
             work: list[Future[None]] = []
             if nested:
@@ -67,8 +81,14 @@ class Schedule:
 
                 boards = stack.enter_context(Boards(job, on_boards, self._outcomes, self._cell))
                 work += [pool.submit(boards.run, name) for name in boards.names]
-            own = self._own_machine()
-            for cell in (c for c in todo if not c.nested and c not in on_boards):
+            if on_machines:
+                from lab.run.machines import Machines  # the same
+
+                assert self._fleet is not None
+                machines = Machines(job, on_machines, self._fleet, self._outcomes, self._cell)
+                work += [pool.submit(machines.run, name) for name in machines.names]
+            own, elsewhere = self._own_machine(), [*nested, *on_boards, *on_machines]
+            for cell in (c for c in todo if c not in elsewhere):
                 work.append(pool.submit(self._on_own, cell, own, slots))
             self._join(work)
         self._outcomes.write_reports()
@@ -133,10 +153,12 @@ class Schedule:
         finally:
             host.stop(self._keep_host)
 
-    def _cell(self, cell: Cell, place: Place, slots: Slots) -> None:
+    def _cell(self, cell: Cell, place: Place, slots: Slots, job: Job | None = None) -> None:
+        """``job``: with the supplies of the machine, where it is another one."""
+        job = job or self._job
         rule = self._rule(cell)  # may wait for the control; a slot is not held meanwhile
-        many = slots.count if alone(cell.guest, self._job.emulates(cell)) else 1
-        outcome = CellRun(self._job, cell, place, slots, rule, many).run()
+        many = slots.count if alone(cell.guest, job.emulates(cell)) else 1
+        outcome = CellRun(job, cell, place, slots, rule, many).run()
         if outcome.trials and outcome.verdict is not Verdict.LAB_ERROR:
             self._durations.record(self._key(cell), outcome.seconds)
         self._outcomes.settle(outcome)

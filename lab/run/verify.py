@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lab.config.cells import Cell
@@ -41,6 +42,7 @@ def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
                 )
         before = stored.get(cell.id, {})
         if verdicts:
+            cell = place_cell(cell, run)
             cells.append(combine(cell, verdicts, before.get("seconds", 0.0)))
         elif before.get("verdict") is None and before:
             cells.append(CellVerdict(cell, None, str(before.get("reason", ""))))
@@ -54,6 +56,13 @@ def rederive(run: RunFolder) -> tuple[list[CellVerdict], list[str]]:
         if written_verdict != found:
             differences.append(f"{result.cell.id}: written {written_verdict}, derived {found}")
     return weighed, differences
+
+
+def place_cell(cell: Cell, run: RunFolder) -> Cell:
+    """The cell on the board or machine that booted it, where it could have gone to several."""
+    facts = [trial.facts() for trial in run.trials(cell.id)]
+    where = next((one.board or one.machine for one in reversed(facts)), "")
+    return replace(cell, board=cell.board or where)
 
 
 def verify(path: Path) -> int:

@@ -59,6 +59,7 @@ def gather_facts(cell: Cell, number: int, config: LabConfig, reading: str = "") 
 
     ``reading``: what the kernel's source says, for a note.
     """
+    on_board = bool(config.boards_of(cell.host))
     return TrialFacts(
         cell=cell.id,
         trial=number,
@@ -70,7 +71,8 @@ def gather_facts(cell: Cell, number: int, config: LabConfig, reading: str = "") 
         control=config.kernels[cell.kernel].control,
         carries=config.kernels[cell.kernel].carries,
         reading=reading,
-        board=cell.board,
+        board=cell.board if on_board else "",
+        machine="" if on_board else cell.board,
     )
 
 
@@ -98,7 +100,7 @@ def make_assignment(job: Job, cell: Cell, facts: TrialFacts, asked: Asked) -> As
         words.append(icount.LINUX_ARGS)
     settings = program_settings(config.stress, cell, facts.nonce, facts.trial, asked)
     words += [cell.args, boot_words(settings)]
-    if cell.board and not cell.nested:
+    if facts.board and not cell.nested:
         words.append(f"maxcpus={cell.vcpus}")  # elsewhere the machine has no more
         seconds = config.boot_seconds(cell.host) + _STRETCH * config.stress.seconds
     else:

@@ -43,5 +43,10 @@ def machines_at_once(config: LabConfig, beside_host: bool) -> int:
     hosts = [config.host, *(host for host in config.hosts.values() if not host.of_boards)]
     largest = max(host.memory_mib for host in hosts)
     free = available_mib() - (largest if beside_host else 0)
-    fitting = free // (config.guests.memory_mib + _QEMU_MIB) + beside_host
+    fitting = find_room_for(config, free) + beside_host
     return max(1, min(cores(), fitting))
+
+
+def find_room_for(config: LabConfig, free_mib: int) -> int:
+    """QEMUs of single guests that fit into so much memory."""
+    return free_mib // (config.guests.memory_mib + _QEMU_MIB)

@@ -25,6 +25,7 @@ class TrialFacts:
     carries: str | None = None
     reading: str = ""  # what its source says about the window, where that was read; never a verdict
     board: str = ""  # the board that it is booted on, where it is one
+    machine: str = ""  # the machine of a cluster that booted it, where one did
 
 
 @dataclass(frozen=True)

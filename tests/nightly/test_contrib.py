@@ -16,7 +16,9 @@ from lab.cli.main import app
 from tests.helpers.project import PROJECT
 
 CONTRIB = PROJECT / "contrib"
-FILES = ("crontab", "gitlab-ci.yml", "Jenkinsfile", "github-actions.yml")
+FILES = (
+    "crontab", "gitlab-ci.yml", "Jenkinsfile", "github-actions.yml", "xen-fpu-lab-worker.service",
+)  # fmt: skip
 SCHEMAS = {"gitlab-ci.yml": "vendor.gitlab-ci", "github-actions.yml": "vendor.github-workflows"}
 _FIELD = r"(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?(,\d{1,2})*"
 _LINE = re.compile(rf"({_FIELD} ){{5}}\S.*")
