@@ -77,6 +77,15 @@ static inline void asm_cpuid(u32 leaf, u32 *a, u32 *b, u32 *c, u32 *d)
 	__asm__ volatile("cpuid" : "=a"(*a), "=b"(*b), "=c"(*c), "=d"(*d) : "a"(leaf), "c"(0));
 }
 
+/* Cycles of the processor's clock, or what Xen shows as such. */
+static inline u64 asm_tsc(void)
+{
+	u32 low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (u64)high << 32 | low;
+}
+
 static inline void asm_mmx_load(const u64 from[8])
 {
 	__asm__ volatile("movq   (%0), %%mm0\n\t"

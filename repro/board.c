@@ -40,6 +40,15 @@ void board_check(struct board *board, enum role role, const struct finding *fail
 	board_count(&board->checks[role]);
 }
 
+void board_try(struct board *board, struct lane *lane, u32 window, bool failed)
+{
+	if (__atomic_exchange_n(&lane->last_tried, window, __ATOMIC_SEQ_CST) == window)
+		return;
+	board_count(&board->tried);
+	if (failed)
+		board_count(&board->struck);
+}
+
 void board_tally(struct tally *tally, bool failed)
 {
 	if (failed)

@@ -3,7 +3,9 @@
 #ifndef BOARD_H
 #define BOARD_H
 
+#include "aim.h"
 #include "check.h"
+#include "settings.h"
 #include "types.h"
 
 enum { FINDINGS = 50 };
@@ -25,7 +27,9 @@ struct board {
 	u32 windows;              /* ... and completed */
 	u32 inherited;            /* first uses of children whose parent had used the FPU */
 	u32 kicks;                /* aim=1: by children on their way to a window */
-	u32 aimed;                /* ... victims that then woke before its end */
+	u32 tried;                /* windows in which a victim woke that a changed register shows */
+	u32 struck;               /* ... and its check failed */
+	u32 early, late;
 	u32 lost;                 /* opener children that ended by a signal, or fork failures */
 	u32 checks[ROLES];        /* by role */
 	u32 corruptions[ROLES];   /* failed checks, by role */
@@ -39,6 +43,8 @@ struct board {
 	u32 found;                /* findings claimed, of all roles */
 	struct finding finding[FINDINGS];
 	u32 corrupt_files[FILES]; /* failed checks, by register file */
+	struct lane lane[OPENERS_MOST];
+	struct target target[VICTIMS_MOST];
 	struct tally tested[ROLES][FILES]; /* selftest: `corruptions` are what was caught */
 };
 
@@ -46,6 +52,8 @@ void board_count(u32 *counter);
 u32 board_read(const u32 *counter);
 /* One check and its outcome: NULL when the pattern held. */
 void board_check(struct board *board, enum role role, const struct finding *failed);
+/* A window in which a victim woke; each counts once. */
+void board_try(struct board *board, struct lane *lane, u32 window, bool failed);
 void board_tally(struct tally *tally, bool failed);
 /* key=checks/corruptions */
 void board_tally_record(struct record *record, const char *key, const struct tally *tally);

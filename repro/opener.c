@@ -10,22 +10,33 @@ bool opener_check(const struct settings *settings, const struct owner *owner,
 		  const struct damage *damage, struct board *board, struct finding *finding)
 {
 	const bool opens = !settings->parent_fpu;
+	struct lane *lane = &board->lane[owner->id - 1];
+	struct shot shot = { .target = NULL };
 	struct check check;
+	bool passes;
 
 	check_begin(&check, owner, settings->files);
 	if (settings_aim(settings))
-		aim_kick(board);
-	if (opens)
+		shot = aim_take(board, owner->id, owner->serial, settings);
+	if (opens) {
 		board_count(&board->attempts);
+		board_count(&lane->begun);
+	}
 	check_load(&check); /* the first FPU instruction of this process: the window */
 	board_count(opens ? &board->windows : &board->inherited);
+	if (opens)
+		board_count(&lane->done);
+	board_count(&lane->uses);
+	aim_learn(&shot);
 	if (settings->pressure)
 		pressure_next(board);
 	if (settings->hold_us)
 		sys_sleep(settings->hold_us);
 	else
 		sys_yield();
-	return check_passes(&check, damage, finding);
+	passes = check_passes(&check, damage, finding);
+	board_count(&lane->uses);
+	return passes;
 }
 
 NORETURN static void child(const struct settings *settings, struct board *board,
@@ -58,9 +69,11 @@ void opener_run(const struct settings *settings, struct board *board, u32 id)
 {
 	struct random random = random_seeded(settings->seed, OPENER, id);
 	struct owner owner = { OPENER, id, 0 };
+	struct lane *lane = &board->lane[id - 1];
 
 	for (;;) {
 		owner.serial++;
+		lane->done = lane->begun; /* whatever became of the last child */
 		if (!lives_and_ends(settings, board, &owner)) {
 			board_count(&board->lost);
 			sys_sleep(1000); /* no memory for a child: do not spin */

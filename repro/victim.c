@@ -14,11 +14,21 @@ enum { SHORT_NAP = 5000 };
 
 struct nap {
 	const struct settings *settings;
-	struct board *board;
-	struct aim *aim; /* instead of naps; or NULL */
+	struct board *board; /* NULL: nobody has windows */
+	u32 aims;            /* the victim's number where it aims, instead of naps; or 0 */
+	struct lane *lane;   /* of the opener whose windows it wakes in; NULL: of several */
 	u32 naps, us;
-	bool halted; /* the vCPU halted in the last one, and it was short */
+	bool halted;         /* the vCPU halted in the last one, and it was short */
+	u32 window;          /* in which it woke last, and a changed register would show; or 0 */
 };
+
+/* What the registers held since the load is not this victim's: another task has used them. */
+static u32 window_of(const struct lane *lane, u32 uses)
+{
+	const u32 begun = board_read(&lane->begun);
+
+	return begun != board_read(&lane->done) && board_read(&lane->uses) != uses ? begun : 0;
+}
 
 static void nap(struct nap *nap, struct random *random)
 {
@@ -35,14 +45,19 @@ static void nap(struct nap *nap, struct random *random)
 static bool hold(struct nap *how, struct random *random, const struct owner *owner,
 		 const struct damage *damage, struct finding *finding)
 {
+	struct lane *lane = how->lane;
+	/* What is loaded inside a window is lost with it, and tells nothing about the next. */
+	const bool outside = lane && board_read(&lane->begun) == board_read(&lane->done);
+	const u32 uses = lane ? board_read(&lane->uses) : 0;
 	struct check check;
 
 	check_begin(&check, owner, how->settings->files);
 	check_load(&check);
-	if (how->aim)
-		aim_nap(how->aim, how->board, random);
+	if (how->aims)
+		aim_nap(how->board, how->aims);
 	for (u32 left = how->naps; left--;)
 		nap(how, random);
+	how->window = outside ? window_of(lane, uses) : 0;
 	return check_passes(&check, damage, finding);
 }
 
@@ -50,7 +65,7 @@ bool victim_check(const struct settings *settings, const struct owner *owner,
 		  const struct damage *damage, struct finding *finding)
 {
 	struct random random = random_seeded(settings->seed, VICTIM, owner->serial);
-	struct nap how = { settings, NULL, NULL, settings->naps, 1, false };
+	struct nap how = { .settings = settings, .naps = settings->naps, .us = 1 };
 
 	return hold(&how, &random, owner, damage, finding);
 }
@@ -70,32 +85,49 @@ static void get_ready(struct board *board, const struct owner *owner, u32 files)
 		sys_sleep(1000);
 }
 
+/* The one opener whose children this victim meets, where there is just one. */
+static struct lane *lane_of(const struct settings *settings, struct board *board, u32 id)
+{
+	if (!settings->openers || settings->openers > settings->victims)
+		return NULL;
+	return &board->lane[(id - 1) % settings->openers];
+}
+
 void victim_run(const struct settings *settings, struct board *board, u32 id)
 {
 	const bool steady = id > settings->victims;
 	const bool aims = settings_aim(settings) && !steady;
-	const u32 naps = steady ? 1 : aims ? 0 : settings->naps;
-	struct aim aim = aim_begun();
+	struct nap how = {
+		.settings = settings,
+		.board = board,
+		.aims = aims ? id : 0,
+		.lane = lane_of(settings, board, id),
+		.naps = steady ? 1 : aims ? 0 : settings->naps,
+		.us = settings->victim_us,
+	};
 	struct random random = random_seeded(settings->seed, VICTIM, id);
 	struct owner owner = { VICTIM, id, 0 };
 
 	get_ready(board, &owner, settings->files);
 	for (;;) {
-		struct nap how = { settings, board, aims ? &aim : NULL, naps,
-				   settings->victim_us, false };
 		struct finding finding = { .complete = 0 };
 		struct damage damage;
 		bool passes;
 
 		owner.serial++;
+		how.halted = false;
 		damage = damage_for(&owner, settings->files, settings->inject);
 		passes = hold(&how, &random, &owner, &damage, &finding);
-		if (settings->witness && !steady)
-			continue;
-		if (steady)
-			board_tally(&board->tally[STEADY], !passes);
-		if (how.halted)
-			board_tally(&board->tally[HALTED], !passes);
-		board_check(board, VICTIM, passes ? NULL : &finding);
+		if (!settings->witness || steady) {
+			if (steady)
+				board_tally(&board->tally[STEADY], !passes);
+			if (how.halted)
+				board_tally(&board->tally[HALTED], !passes);
+			board_check(board, VICTIM, passes ? NULL : &finding);
+			if (how.window)
+				board_try(board, how.lane, how.window, !passes);
+		}
+		if (aims)
+			aim_leave(board, id);
 	}
 }
