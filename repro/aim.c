@@ -7,12 +7,19 @@
 #include "sys.h"
 
 enum {
-	FIRST = 100,      /* us that a target sleeps */
+	FIRST = 400,      /* us that a target sleeps */
+	SHORTEST = 50,
 	LONGEST = 20000,
+	AMPLE = 6,        /* times the child's way back: the sleep is longer than it need be */
+	IDLE_MOST = 16,   /* such shots in a row */
+	MISSED_MOST = 2,  /* shots in a row in which the child came back too late */
 	UNKICKED = 20000, /* us; then the victim checks all the same */
 	CLOSED = 20000,   /* us that a victim waits for the end of a window */
 	TICK = 6,         /* bits: 64 cycles are a tick, so that 32 bits hold over a minute */
-	FINEST = 8,       /* steps are at least this part of a window */
+	FINEST = 16,      /* a step is this part of a window */
+	EARLY_MOST = 12,  /* in a row; then the delay is found anew */
+	HOPELESS = 1 << 25, /* ticks, a second and more: the target does not wake */
+	BACK = 3,         /* steps back after a shot that came too late */
 };
 
 static u32 ticks(void)
@@ -34,86 +41,131 @@ static u32 choose(u32 opener, u32 serial, u32 openers, u32 victims)
 	return first + serial % mine * openers;
 }
 
-static u32 finest(const struct lane *lane)
+/* Until it is due, or the target wakes. That moment is the last that was read before. */
+static void wait(struct shot *shot)
 {
-	return lane->width / FINEST + 1;
-}
+	const u32 slept = shot->target->slept;
+	const u32 delay = shot->lane->delay;
+	u32 now = ticks();
 
-/* The delay of this shot: a little around what is known. */
-static u32 around(struct lane *lane)
-{
-	const u32 fine = finest(lane);
-
-	return lane->delay - fine + random_next(&lane->random) % (2 * fine + 1);
-}
-
-/* The first time that a target slept for so long says about how long that takes. */
-static void begin(struct lane *lane, const struct target *target)
-{
-	const u32 took = target->woke - target->slept;
-
-	if (lane->delay || target->sleep_us != lane->sleep_us || target->awake != target->armed)
+	shot->back = now - slept;
+	if (board_read(&shot->target->awake) == shot->kick) {
+		shot->missed = true;
 		return;
-	lane->delay = took > 2 * lane->width ? took - lane->width : took / 2 + 1;
-	lane->step = took / 16 + 1;
-	lane->last = 0;
+	}
+	while (!reached(now, slept + (delay ? delay : HOPELESS))) {
+		const u32 before = now;
+
+		now = ticks();
+		if (board_read(&shot->target->awake) == shot->kick) {
+			shot->expired = before - slept;
+			return;
+		}
+	}
 }
 
 struct shot aim_take(struct board *board, u32 opener, u32 serial,
 		     const struct settings *settings)
 {
 	struct lane *lane = &board->lane[opener - 1];
-	struct shot shot = { .lane = lane, .board = board };
+	struct shot shot = { .lane = lane };
 	struct target *target;
-	u32 due;
 
 	if (!settings->victims)
 		return shot;
 	target = &board->target[choose(opener, serial, settings->openers, settings->victims)];
 	shot.target = target;
-	if (!lane->sleep_us) {
+	if (!lane->sleep_us)
 		lane->sleep_us = FIRST;
-		lane->random = random_seeded(board_read(&board->kicks), 0, opener);
-	}
-	begin(lane, target);
 	target->lane = opener - 1;
 	target->sleep_us = lane->sleep_us;
 	shot.kick = board_read(&target->kicks) + 1;
 	board_count(&board->kicks);
 	board_count(&target->kicks);
 	sys_wake(&target->kicks);
-	if (board_read(&target->armed) == shot.kick && lane->delay) {
-		due = target->slept + around(lane);
-		while (!reached(ticks(), due) && board_read(&target->awake) != shot.kick)
-			shot.waited = true;
-	}
+	if (board_read(&target->armed) == shot.kick)
+		wait(&shot);
 	shot.fired = ticks();
 	return shot;
 }
 
-/* 1: the FPU instruction came too early, the delay has to grow. */
-static void change(struct lane *lane, s32 way)
+/* A window that was interrupted looks wide; so it may grow by a quarter at a time only. */
+static u32 smoothed(u32 width, u32 seen)
 {
-	const u32 fine = finest(lane);
-
-	if (way == lane->last)
-		lane->step += lane->step / 2 + 1;
-	else if (lane->last)
-		lane->step /= 2;
-	lane->last = way;
-	if (lane->step < fine)
-		lane->step = fine;
-	if (lane->step > lane->delay / 8 + 1)
-		lane->step = lane->delay / 8 + 1;
-	lane->delay = (u32)((s32)lane->delay + way * (s32)lane->step);
+	return !width || seen < width + width / 4 + 1 ? seen : width + width / 4 + 1;
 }
 
-/* The target woke before the child came to wait: it must sleep longer, and all is new. */
-static void sleep_longer(struct lane *lane)
+static u32 fine(const struct lane *lane)
 {
-	if (lane->sleep_us < LONGEST)
-		lane->sleep_us += lane->sleep_us / 2;
-	lane->delay = 0;
+	return lane->width / FINEST + 1;
+}
+
+/* The middle one: a late reader of the clock, or a late timer, must not count. */
+static u32 middle(const u32 of[EXPIRIES])
+{
+	const u32 low = of[0] < of[1] ? of[0] : of[1];
+	const u32 high = of[0] < of[1] ? of[1] : of[0];
+
+	return of[2] < low ? low : of[2] > high ? high : of[2];
+}
+
+static void step_back(struct lane *lane, u32 by)
+{
+	lane->delay = lane->delay > 2 * by ? lane->delay - by : lane->delay / 2 + 1;
+}
+
+static u32 latest(const u32 of[EXPIRIES])
+{
+	u32 when = of[0];
+
+	for (u32 i = 1; i < EXPIRIES; i++)
+		when = of[i] > when ? of[i] : when;
+	return when;
+}
+
+/* The target's timer expired before the FPU instruction. */
+static void came_late(struct lane *lane, u32 expired)
+{
+	lane->early = 0;
+	lane->late++;
+	lane->expired[lane->seen++ % EXPIRIES] = expired;
+	if (!lane->delay && lane->seen < EXPIRIES)
+		return;
+	if (!lane->delay)
+		lane->delay = middle(lane->expired);
+	else if (lane->late >= EXPIRIES && lane->delay > latest(lane->expired))
+		lane->delay = latest(lane->expired);
+	step_back(lane, BACK * fine(lane));
+}
+
+/*
+ * It did not. So the next one comes later, until one comes too late: the sooner the timer
+ * expires after the FPU instruction, the likelier it is that the handler has not yet looked.
+ */
+static void came_early(struct lane *lane, bool inside)
+{
+	lane->late = 0;
+	lane->early = inside ? 0 : lane->early + 1;
+	lane->delay += fine(lane) << (lane->early > 2 ? lane->early - 2 : 0);
+	if (lane->early > EARLY_MOST)
+		lane->early = lane->delay = lane->seen = 0;
+}
+
+static void sleep_for(struct lane *lane, u32 us)
+{
+	lane->sleep_us = us;
+	lane->delay = lane->seen = lane->missed = lane->idle = 0;
+}
+
+/* The child must be back while the target sleeps, but need not wait long. */
+static void adapt_sleep(struct lane *lane, const struct shot *shot)
+{
+	lane->missed = shot->missed ? lane->missed + 1 : 0;
+	lane->idle = shot->back < lane->delay / AMPLE ? lane->idle + 1 : 0;
+	if (lane->missed >= MISSED_MOST && lane->sleep_us < LONGEST)
+		sleep_for(lane, lane->sleep_us * 2);
+	else if (lane->idle >= IDLE_MOST && lane->sleep_us > SHORTEST)
+		sleep_for(lane, lane->sleep_us / 2);
 }
 
 void aim_learn(struct shot *shot)
@@ -121,23 +173,20 @@ void aim_learn(struct shot *shot)
 	struct lane *lane = shot->lane;
 	struct target *target = shot->target;
 	const u32 now = ticks();
-	bool armed;
+	bool armed, awake;
 
 	if (!target)
 		return;
 	armed = board_read(&target->armed) == shot->kick;
-	if (armed && board_read(&target->awake) != shot->kick) {
-		board_count(&shot->board->early);
-		lane->width = now - shot->fired;
-		if (lane->delay)
-			change(lane, 1);
-	} else if (armed && !target->inside) {
-		board_count(&shot->board->late);
-		if (!shot->waited)
-			sleep_longer(lane);
-		else
-			change(lane, -1);
-	}
+	awake = board_read(&target->awake) == shot->kick;
+	if (armed && (!awake || shot->expired))
+		lane->width = smoothed(lane->width, now - shot->fired);
+	if (armed && shot->expired)
+		came_late(lane, shot->expired);
+	else if (armed && lane->delay && !shot->missed)
+		came_early(lane, awake && target->inside);
+	if (armed)
+		adapt_sleep(lane, shot);
 	board_count(&target->over);
 	sys_wake(&target->over);
 }
@@ -159,7 +208,6 @@ void aim_nap(struct board *board, u32 victim)
 	target->slept = ticks();
 	__atomic_store_n(&target->armed, kick, __ATOMIC_SEQ_CST);
 	sys_sleep(target->sleep_us);
-	target->woke = ticks();
 	target->inside = board_read(&lane->begun) != board_read(&lane->done);
 	__atomic_store_n(&target->awake, kick, __ATOMIC_SEQ_CST);
 }

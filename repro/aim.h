@@ -12,11 +12,12 @@
 #ifndef AIM_H
 #define AIM_H
 
-#include "random.h"
 #include "settings.h"
 #include "types.h"
 
 struct board;
+
+enum { EXPIRIES = 3 };
 
 /* An opener's windows, of which at most one is open at a time, and its aim. */
 struct lane {
@@ -25,10 +26,11 @@ struct lane {
 	u32 last_tried;   /* the number of the last window that counts as tried */
 	u32 sleep_us;     /* how long a target sleeps; 0: nothing is known yet */
 	u32 delay;        /* from its falling asleep to the FPU instruction, in ticks; 0: unknown */
-	u32 width;        /* from before the FPU instruction until after it, in ticks */
-	u32 step;         /* by which the delay is changed next */
-	s32 last;         /* how: 1 it was too short, -1 too long */
-	struct random random;
+	u32 width;        /* of a window in which nobody woke, in ticks */
+	u32 early, late;  /* shots of one kind in a row */
+	u32 missed, idle; /* ... and those in which the child came back too late, or far too soon */
+	u32 seen;         /* times of expiry, while the delay is unknown, and the last of them */
+	u32 expired[EXPIRIES];
 };
 
 /* A victim as a target. `kicks` and `over` are what it waits for. */
@@ -40,18 +42,18 @@ struct target {
 	u32 armed;     /* the kick for which it fell asleep, */
 	u32 slept;     /* ... and when */
 	u32 awake;     /* the kick after which it woke, */
-	u32 woke;      /* ... and when, */
 	u32 inside;    /* ... and whether inside the window */
 };
 
 /* A child's use of its aim, from the kick to what came out. */
 struct shot {
-	struct board *board;
 	struct lane *lane;
 	struct target *target; /* NULL: no aim */
 	u32 kick;
-	u32 fired; /* ticks */
-	bool waited;
+	u32 back;    /* ticks from the target's falling asleep until the child ran again */
+	u32 fired;   /* ticks */
+	u32 expired; /* when the target's timer did, as this child saw it; 0: it has not seen it */
+	bool missed; /* the target was awake before this child looked */
 };
 
 /* Wakes the target and returns when the first FPU instruction is due. */

@@ -29,7 +29,6 @@ struct board {
 	u32 kicks;                /* aim=1: by children on their way to a window */
 	u32 tried;                /* windows in which a victim woke that a changed register shows */
 	u32 struck;               /* ... and its check failed */
-	u32 early, late;
 	u32 lost;                 /* opener children that ended by a signal, or fork failures */
 	u32 checks[ROLES];        /* by role */
 	u32 corruptions[ROLES];   /* failed checks, by role */

@@ -114,13 +114,6 @@ static void put_end(const struct report *report)
 	for (u32 file = 0; file < FILES; file++)
 		record_number(&record, file_name((enum file)file),
 			      board_read(&board->corrupt_files[file]));
-	record_number(&record, "kicks", board_read(&board->kicks));
-	record_number(&record, "sleep_us", board->lane[0].sleep_us);
-	record_number(&record, "delay", board->lane[0].delay);
-	record_number(&record, "width", board->lane[0].width);
-	record_number(&record, "step", board->lane[0].step);
-	record_number(&record, "early", board_read(&board->early));
-	record_number(&record, "late", board_read(&board->late));
 	if (report->settings && report->settings->steady)
 		board_tally_record(&record, "steady", &board->tally[STEADY]);
 	if (report->settings && report->settings->halt) {

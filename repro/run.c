@@ -62,6 +62,8 @@ static bool over(struct run *run, u64 now)
 	if (settings->windows && board_read(&run->board->windows) >= settings->windows &&
 	    !lacks(run))
 		return ends(run, "ok", "windows");
+	if (settings->tried && board_read(&run->board->tried) >= settings->tried && !lacks(run))
+		return ends(run, "ok", "tried");
 	if (report_since(&run->report, now) >= length(run))
 		return ends(run, "ok", "time");
 	return false;

@@ -52,6 +52,7 @@ NORETURN static void run(const struct settings *settings, struct board *board, e
 
 	quick.naps = 1;
 	quick.hold_us = 0;
+	quick.aim = 0; /* nobody is there to aim at */
 	for (u32 turn = 1; turn <= TURNS; turn++) {
 		const struct owner owner = { role, 1, turn };
 		const u32 use = patterns(&owner, settings->files).use;

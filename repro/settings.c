@@ -22,6 +22,7 @@ static const struct setting table[] = {
 	{ "seed", AT(seed), 0, 4294967295U, 1, NUMBER },
 	{ "seconds", AT(seconds), 1, 1000000, 12, NUMBER },
 	{ "windows", AT(windows), 0, 2000000000, 0, NUMBER },
+	{ "tried", AT(tried), 0, 2000000000, 0, NUMBER },
 	{ "at_least", AT(at_least), 0, 2000000000, 0, NUMBER },
 	{ "checks", AT(checks), 0, 2000000000, 0, NUMBER },
 	{ "openers", AT(openers), 0, OPENERS_MOST, 1, NUMBER },

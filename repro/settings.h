@@ -15,6 +15,7 @@ struct settings {
 	u32 seed;         /* jitters the periods, reproducibly */
 	u32 seconds;      /* the run ends then at the latest */
 	u32 windows;      /* ... or after so many first FPU uses; 0: no such limit */
+	u32 tried;        /* ... or so many of those in which a victim woke; 0: no such limit */
 	u32 at_least;     /* with fewer first FPU uses it continues, up to PATIENCE times as long */
 	u32 checks;       /* ... and with fewer checks of all roles, also past `windows` */
 	u32 openers;      /* parents that fork one FPU-using child after the other */

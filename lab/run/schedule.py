@@ -25,8 +25,9 @@ from lab.trial.machine import OwnMachine
 from lab.trial.place import Place
 from lab.trial.xenhost import XenHost
 from lab.verdict.cell import CellVerdict
+from lab.verdict.exposure import calibrate_control
 from lab.verdict.severity import Verdict
-from lab.verdict.stopping import Rule, calibration
+from lab.verdict.stopping import Rule
 
 if TYPE_CHECKING:
     from lab.cluster.fleet import Fleet
@@ -169,7 +170,7 @@ class Schedule:
         control = control_of(cell, self._possible())
         if control:
             self._job.board.wait(cell.id, f"its control {control.id}")
-        measured = calibration(self._outcomes.trials_of(control)) if control else None
+        measured = calibrate_control(self._outcomes.trials_of(control)) if control else None
         return Rule(
             cell, config.trials, config.stress, config.confidence, self._measures(cell), measured
         )

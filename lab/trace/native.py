@@ -21,7 +21,9 @@ _ROW = "native"
 # processor makes it longer beside the victims' naps: 32 ns an instruction, and enough windows.
 _SHIFT = 5
 _WINDOWS = 600
-_REPLACED = ("mmx.windows=", "mmx.at_least=", "mmx.checks=", "mmx.stop=", "mmx.seconds=")
+_REPLACED = tuple(
+    f"mmx.{key}=" for key in ("windows", "tried", "at_least", "checks", "stop", "seconds")
+)
 _TRIES = 4
 
 

@@ -139,6 +139,7 @@ def program_settings(
         "seed": str(stress.seed + trial - 1),
         "seconds": str(stress.seconds),
         "windows": str(asked.windows),
+        "tried": str(asked.tried),
         "at_least": str(stress.min_windows),
         "checks": str(stress.min_checks),
         "stop": str(asked.stop),

@@ -10,13 +10,14 @@ from typing import Any
 from lab.config.cells import Cell, control_of
 from lab.config.confidence import ConfidenceConfig
 from lab.verdict import confidence
-from lab.verdict.confidence import Calibration
+from lab.verdict.confidence import Calibration, Unit
+from lab.verdict.exposure import calibrate_control, count
 from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict, shows, worst
-from lab.verdict.stopping import calibration
 
 NOT_YET = "not run yet"  # the reason of a cell whose turn has not come
 _DEFAULT = ConfidenceConfig()
+_PLURAL: dict[Unit, str] = {"windows": "windows", "tried": "tried windows"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class CellVerdict:
             "checks": self.checks,
             "corruptions": self.corruptions,
             "hits": self.hits,
+            "tried": sum(trial.tried or 0 for trial in self.trials),
             "miss": self.miss,
             "miss_so_far": self.miss_so_far,
             "trials": [trial.as_json() for trial in self.trials],
@@ -108,7 +110,7 @@ def _beside_control(
         assert control.verdict is not None
         why = f"the positive control did not corrupt: {chosen.id} ({control.verdict.value})"
         return _vacuous(cell, why)
-    rate = calibration(control.trials)
+    rate = calibrate_control(control.trials)
     if rate is None:
         boots = "boot" if len(control.trials) == 1 else "boots"
         return _vacuous(cell, f"{len(control.trials)} {boots} of {chosen.id} give no rate")
@@ -116,12 +118,13 @@ def _beside_control(
 
 
 def _with_rate(control: CellVerdict) -> CellVerdict:
-    rate = calibration(control.trials)
+    rate = calibrate_control(control.trials)
     if rate is None:
         return control
     text = (
-        f"{control.reason}; in {rate.boots} boots {rate.hits:,} of {rate.windows:,} windows were "
-        f"hit: {rate.rate:.3f}, at 95 % {rate.lower:.3f} to {rate.upper:.3f}"
+        f"{control.reason}; in {rate.boots} boots {rate.hits:,} of {rate.windows:,} "
+        f"{_PLURAL[rate.unit]} were hit: {rate.rate:.3f}, at 95 % {rate.lower:.3f} to "
+        f"{rate.upper:.3f}"
     )
     return replace(control, reason=text)
 
@@ -129,10 +132,12 @@ def _with_rate(control: CellVerdict) -> CellVerdict:
 def _weigh(
     cell: CellVerdict, control: str, rate: Calibration, wanted: ConfidenceConfig
 ) -> CellVerdict:
-    windows = [t.windows for t in cell.trials if t.verdict is Verdict.CLEAN]
-    miss = confidence.miss(rate, wanted.safety, windows)
+    clean = [t for t in cell.trials if t.verdict is Verdict.CLEAN]
+    done = [count(trial, rate.unit) for trial in clean]
+    unit = _PLURAL[rate.unit]
+    miss = confidence.miss(rate, wanted.safety, done)
     times = f"{wanted.safety:g} times less bad than" if wanted.safety > 1 else "as bad as"
-    seen = f"{sum(windows):,} windows of {len(windows)} {'boot' if len(windows) == 1 else 'boots'}"
+    seen = f"{sum(done):,} {unit} of {len(done)} {'boot' if len(done) == 1 else 'boots'}"
     if miss > wanted.level:
         unsure = _vacuous(
             cell,
@@ -141,8 +146,9 @@ def _weigh(
         )
         return replace(unsure, miss_so_far=miss)
     text = (
-        f"0 corruptions in {seen}; rate below {confidence.bound(sum(windows)):.1e} per window at "
-        f"95 %; a kernel {times} {control} would have been caught with probability 1 - {miss:.0e}"
+        f"0 corruptions in {seen}; rate below {confidence.bound(sum(done)):.1e} per "
+        f"{unit[:-1]} at 95 %; a kernel {times} {control} would have been caught with "
+        f"probability 1 - {miss:.0e}"
     )
     return replace(cell, reason=text, miss=miss)
 

@@ -30,10 +30,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 CONFIDENCE = 0.95  # of every bound, one-sided
 MOST_WINDOWS = 2_000_000_000  # what the stress program takes
-_FEWEST_BOOTS = 2  # one boot says nothing about how boots differ
+FEWEST_BOOTS = 2  # one boot says nothing about how boots differ
+Unit = Literal["windows", "tried"]  # all windows, or those in which a victim woke (exposure.py)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Calibration:
     lower: float  # of the rate, 95 %, one-sided
     upper: float
     spread: float  # squared coefficient of variation of a boot's rate, upper 95 % bound
+    unit: Unit = "windows"
 
     @property
     def length(self) -> float:
@@ -62,17 +65,17 @@ class Calibration:
         return self.windows / self.boots
 
 
-def calibrate(boots: Sequence[Boot]) -> Calibration | None:
+def calibrate(boots: Sequence[Boot], unit: Unit = "windows") -> Calibration | None:
     """The control's rate; None where it is not known: fewer than two boots, or no hit."""
     counted = [Boot(b.windows, min(b.hits, b.windows)) for b in boots if b.windows > 0]
     windows = sum(boot.windows for boot in counted)
     hits = sum(boot.hits for boot in counted)
-    if len(counted) < _FEWEST_BOOTS or hits == 0:
+    if len(counted) < FEWEST_BOOTS or hits == 0:
         return None
     size = _effective_size(counted, hits / windows)
     lower, upper = _exact(hits / windows * size, size)
     return Calibration(
-        len(counted), windows, hits, hits / windows, lower, upper, _spread(counted)
+        len(counted), windows, hits, hits / windows, lower, upper, _spread(counted), unit
     )  # fmt: skip
 
 

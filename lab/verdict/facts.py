@@ -40,6 +40,9 @@ class TrialVerdict:
     hits: int = 0  # windows in which a check failed
     first_corruption: float | None = None  # seconds since the program's start, guest time
     stressed: float | None = None  # seconds, guest time
+    # Windows in which a victim woke, and those of them whose check failed; None: not counted.
+    tried: int | None = None
+    struck: int | None = None
     notes: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     end: dict[str, str] = field(default_factory=dict)  # the program's own closing record

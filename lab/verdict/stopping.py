@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from lab.config.cells import Cell
 from lab.config.confidence import ConfidenceConfig
 from lab.config.stress import StressConfig
-from lab.verdict import confidence
-from lab.verdict.confidence import Boot, Calibration
+from lab.verdict import confidence, exposure
+from lab.verdict.confidence import Calibration
 from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
 
@@ -29,10 +29,11 @@ LAB_ERROR_RETRIES = 1
 
 @dataclass(frozen=True)
 class Asked:
-    """What the stress program is asked to do in one boot: both 0 means by time only."""
+    """What the stress program is asked to do in one boot: all 0 means by time only."""
 
     windows: int = 0  # end after so many windows
     stop: int = 0  # end after so many windows with a failed check
+    tried: int = 0  # end after so many windows in which a victim woke
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Rule:
     def _unsure(self, counted: Sequence[TrialVerdict]) -> bool:
         if self.calibration is None or any(v.verdict is Verdict.CORRUPTS for v in counted):
             return False
-        windows = [v.windows for v in counted]
-        reached = confidence.miss(self.calibration, self.confidence.safety, windows)
+        done = self._done(counted)
+        reached = confidence.miss(self.calibration, self.confidence.safety, done)
         return reached > self.confidence.level
 
     def batch(self, verdicts: Sequence[TrialVerdict], at_once: int) -> int:
@@ -88,14 +89,25 @@ class Rule:
         """If further boots say as much as those so far."""
         if self.calibration is None:
             return 1
-        windows = [v.windows for v in counted]
-        known = -math.log(confidence.miss(self.calibration, self.confidence.safety, windows))
+        done = self._done(counted)
+        known = -math.log(confidence.miss(self.calibration, self.confidence.safety, done))
         wanted = -math.log(self.confidence.level)
-        return math.ceil((wanted - known) / (known / len(windows))) if known > 0 else 1
+        return math.ceil((wanted - known) / (known / len(done))) if known > 0 else 1
 
     def ask(self, verdicts: Sequence[TrialVerdict], boots: int = 1) -> Asked:
         """For each of the next ``boots`` boots."""
-        return Asked(self._windows(verdicts, boots), self._stop())
+        wanted = self._wanted(verdicts, boots)
+        if wanted is None:
+            return Asked(self.stress.windows, self._stop())
+        if self.calibration is not None and self.calibration.unit == "tried":
+            return Asked(self.stress.windows, self._stop(), wanted)
+        wanted = max(wanted, self.stress.min_windows)
+        most = self.stress.windows
+        return Asked(min(wanted, most) if most else wanted, self._stop())
+
+    def _done(self, counted: Sequence[TrialVerdict]) -> list[int]:
+        unit = self.calibration.unit if self.calibration is not None else "windows"
+        return [exposure.count(v, unit) for v in counted]
 
     def _stop(self) -> int:
         if self.stress.stop != "auto":
@@ -105,19 +117,11 @@ class Rule:
         # Where a corruption would be a surprise, more of it is evidence.
         return 0 if self.cell.expect == "clean" else 1
 
-    def _windows(self, verdicts: Sequence[TrialVerdict], boots: int) -> int:
+    def _wanted(self, verdicts: Sequence[TrialVerdict], boots: int) -> int | None:
+        """Windows of the unit that each boot needs; None where nothing says how many."""
         if self.calibration is None or self.calibrates or self.stress.stop == "never":
-            return self.stress.windows
-        done = [v.windows for v in verdicts if v.verdict is not Verdict.LAB_ERROR]
+            return None
+        done = self._done([v for v in verdicts if v.verdict is not Verdict.LAB_ERROR])
         boots = max(boots, self.trials - len(done))
-        wanted = confidence.find_windows(
-            self.calibration, self.confidence.safety, self.confidence.level, done, boots
-        )
-        wanted = max(wanted, self.stress.min_windows)
-        return min(wanted, self.stress.windows) if self.stress.windows else wanted
-
-
-def calibration(verdicts: Sequence[TrialVerdict]) -> Calibration | None:
-    """A control's rate from its boots, without those that the lab or a crash spoiled."""
-    known = [v for v in verdicts if v.verdict in (Verdict.CORRUPTS, Verdict.CLEAN)]
-    return confidence.calibrate([Boot(v.windows, v.hits) for v in known])
+        safety, level = self.confidence.safety, self.confidence.level
+        return max(1, confidence.find_windows(self.calibration, safety, level, done, boots))

@@ -72,12 +72,19 @@ def _figures(transcript: Transcript) -> dict[str, Any]:
         "corruptions": max([len(corrupt), *(r.number("corruptions") for r in counted)]),
         # At least one with any corruption, where the last count was lost.
         "hits": max([min(len(corrupt), 1), *(r.number("hits") for r in counted)]),
+        "tried": _count(counted, "tried"),
+        "struck": _count(counted, "struck"),
         "first_corruption": corrupt[0].seconds() if corrupt else None,
         "stressed": max(times, default=None),
         "env": env.fields if env else {},
         "end": end.fields if end else {},
         "example": corrupt[0].fields if corrupt else {},
     }
+
+
+def _count(counted: list[Record], key: str) -> int | None:
+    """The highest of a count that older programs do not have."""
+    return max((r.number(key) for r in counted if key in r.fields), default=None)
 
 
 def _corruption(figures: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from tests.helpers.project import PROJECT
 REPRO = PROJECT / "repro"
 SOURCES = {path.name: path.read_text() for path in sorted(REPRO.glob("*.[ch]"))}
 # Set by the lab for each trial, not by a user's `settings:`; inject is for the program's tests.
-OURS = {"run", "seed", "seconds", "windows", "at_least", "checks", "stop"}
+OURS = {"run", "seed", "seconds", "windows", "tried", "at_least", "checks", "stop"}
 FOR_TESTS = {"inject"}
 ROW = re.compile(r'\{ "(\w+)", AT\(\w+\), (\w+), (\w+), \w+, (NUMBER|PLACE|FILE_LIST) \}')
 

@@ -42,6 +42,7 @@ def test_eagerfpu_off_is_added_where_the_version_needs_it(
     assert "mmx.stop=40" in command["args"]
     later = json.loads((run.folder.trial("native-old", 1).path / "command.json").read_text())
     asked = int(later["args"].split("mmx.windows=")[1].split()[0])
+    assert "mmx.tried=0" in later["args"]  # this program does not count them
     assert 100 <= asked < 2000  # what the control's rate calls for
 
 

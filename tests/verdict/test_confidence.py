@@ -16,9 +16,10 @@ from lab.config.kinds import Expectation
 from lab.config.stress import StressConfig
 from lab.verdict.cell import CellVerdict, combine, with_controls
 from lab.verdict.confidence import MOST_WINDOWS, Boot, bound, calibrate, find_windows, miss
+from lab.verdict.exposure import calibrate_control as calibration
 from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
-from lab.verdict.stopping import Asked, Rule, calibration
+from lab.verdict.stopping import Asked, Rule
 
 ALIKE = [Boot(100, 40)] * 5
 
