@@ -157,7 +157,7 @@ static void sleep_for(struct lane *lane, u32 us)
 	lane->delay = lane->seen = lane->missed = lane->idle = 0;
 }
 
-/* The child must be back while the target sleeps, but need not wait long. */
+/* The child must be back while the target sleeps, but does not have to wait long. */
 static void adapt_sleep(struct lane *lane, const struct shot *shot)
 {
 	lane->missed = shot->missed ? lane->missed + 1 : 0;

@@ -46,7 +46,7 @@ static bool hold(struct nap *how, struct random *random, const struct owner *own
 		 const struct damage *damage, struct finding *finding)
 {
 	struct lane *lane = how->lane;
-	/* What is loaded inside a window is lost with it, and tells nothing about the next. */
+	/* What is loaded inside a window is lost with it, and says nothing about the next. */
 	const bool outside = lane && board_read(&lane->begun) == board_read(&lane->done);
 	const u32 uses = lane ? board_read(&lane->uses) : 0;
 	struct check check;

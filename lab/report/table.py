@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from lab.verdict.cell import CellVerdict
 
-HEADINGS = ("cell", "verdict", "expected", "windows", "hits", "boots", "how sure", "seconds")
+HEADINGS = (
+    "cell", "verdict", "expected", "windows", "tried", "hits", "boots", "how sure", "seconds",
+)  # fmt: skip
 LEFT = 3  # columns of words; the others hold numbers
-# In all rows a hit is a window in which a check failed.
+# A window is tried when a victim woke in it; a hit is a window in which a check failed.
 HOW_SURE = "how sure: the probability that a kernel {times} the control would have been caught"
 
 
@@ -17,9 +19,10 @@ def make_row(cell: CellVerdict) -> tuple[str, ...]:
     """One cell in the order of HEADINGS; a missing figure is a dash."""
     verdict = cell.verdict
     if verdict is None:
-        return (cell.cell.id, "impossible", "-", "-", "-", "-", "-", "-")
+        return (cell.cell.id, "impossible", "-", "-", "-", "-", "-", "-", "-")
     return (
-        cell.cell.id, verdict.value, _say_expected(cell), f"{cell.windows:,}", f"{cell.hits:,}",
+        cell.cell.id, verdict.value, _say_expected(cell), f"{cell.windows:,}",
+        "-" if cell.tried is None else f"{cell.tried:,}", f"{cell.hits:,}",
         f"{len(cell.trials):,}", _sure(cell), f"{cell.seconds:.0f}",
     )  # fmt: skip
 

@@ -45,6 +45,12 @@ class CellVerdict:
         return sum(trial.windows for trial in self.trials)
 
     @property
+    def tried(self) -> int | None:
+        """Windows in which a victim woke; None where no boot counted them."""
+        counted = [trial.tried for trial in self.trials if trial.tried is not None]
+        return sum(counted) if counted else None
+
+    @property
     def checks(self) -> int:
         return sum(trial.checks for trial in self.trials)
 
@@ -67,7 +73,7 @@ class CellVerdict:
             "checks": self.checks,
             "corruptions": self.corruptions,
             "hits": self.hits,
-            "tried": sum(trial.tried or 0 for trial in self.trials),
+            "tried": self.tried,
             "miss": self.miss,
             "miss_so_far": self.miss_so_far,
             "trials": [trial.as_json() for trial in self.trials],

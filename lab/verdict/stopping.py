@@ -66,7 +66,7 @@ class Rule:
     def _unsure(self, counted: Sequence[TrialVerdict]) -> bool:
         if self.calibration is None or any(v.verdict is Verdict.CORRUPTS for v in counted):
             return False
-        done = self._done(counted)
+        done = self._count_done(counted)
         reached = confidence.miss(self.calibration, self.confidence.safety, done)
         return reached > self.confidence.level
 
@@ -89,14 +89,14 @@ class Rule:
         """If further boots say as much as those so far."""
         if self.calibration is None:
             return 1
-        done = self._done(counted)
+        done = self._count_done(counted)
         known = -math.log(confidence.miss(self.calibration, self.confidence.safety, done))
         wanted = -math.log(self.confidence.level)
         return math.ceil((wanted - known) / (known / len(done))) if known > 0 else 1
 
     def ask(self, verdicts: Sequence[TrialVerdict], boots: int = 1) -> Asked:
         """For each of the next ``boots`` boots."""
-        wanted = self._wanted(verdicts, boots)
+        wanted = self._find_wanted(verdicts, boots)
         if wanted is None:
             return Asked(self.stress.windows, self._stop())
         if self.calibration is not None and self.calibration.unit == "tried":
@@ -105,7 +105,7 @@ class Rule:
         most = self.stress.windows
         return Asked(min(wanted, most) if most else wanted, self._stop())
 
-    def _done(self, counted: Sequence[TrialVerdict]) -> list[int]:
+    def _count_done(self, counted: Sequence[TrialVerdict]) -> list[int]:
         unit = self.calibration.unit if self.calibration is not None else "windows"
         return [exposure.count(v, unit) for v in counted]
 
@@ -117,11 +117,11 @@ class Rule:
         # Where a corruption would be a surprise, more of it is evidence.
         return 0 if self.cell.expect == "clean" else 1
 
-    def _wanted(self, verdicts: Sequence[TrialVerdict], boots: int) -> int | None:
+    def _find_wanted(self, verdicts: Sequence[TrialVerdict], boots: int) -> int | None:
         """Windows of the unit that each boot needs; None where nothing says how many."""
         if self.calibration is None or self.calibrates or self.stress.stop == "never":
             return None
-        done = self._done([v for v in verdicts if v.verdict is not Verdict.LAB_ERROR])
+        done = self._count_done([v for v in verdicts if v.verdict is not Verdict.LAB_ERROR])
         boots = max(boots, self.trials - len(done))
         safety, level = self.confidence.safety, self.confidence.level
         return max(1, confidence.find_windows(self.calibration, safety, level, done, boots))
