@@ -108,5 +108,5 @@ def test_every_record_that_is_read_is_written() -> None:
 
 
 def test_the_mark_of_a_record_is_the_same() -> None:
-    assert 'record_text(record, "@mmx")' in SOURCES["record.c"]
+    assert '#define RECORD_MARK "@mmx"' in SOURCES["record.c"]
     assert "@mmx" in Path(PROJECT / "lab" / "console" / "records.py").read_text()
