@@ -8,15 +8,17 @@ inside ``lab.board.switch``'s own process.
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyghmi.exceptions import PyghmiException
 
 # Not pyghmi.ipmi.command: that one loads its makers' extensions, a third of a switching's time.
 from pyghmi.ipmi.private.session import Session
 
-from lab.config.board import IpmiPower
 from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lab.config.board import IpmiPower
 
 # Network function, and the commands Get Chassis Status and Chassis Control: IPMI 2.0, 28.2, 28.3.
 _CHASSIS, _STATUS, _CONTROL = 0, 1, 2

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import subprocess
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from labgrid import Target
 from labgrid.driver import NetworkPowerDriver
 from labgrid.resource import NetworkPowerPort
 
-from lab.config.board import PduPower
 from lab.errors import LabError, UserError
+
+if TYPE_CHECKING:
+    from lab.config.board import PduPower
 
 
 class PduSwitch:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 import sushy
 
-from lab.config.board import RedfishPower
 from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lab.config.board import RedfishPower
 
 _CONNECT_SECONDS = 10
 

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
-from lab.config.board import CommandPower
+from typing import TYPE_CHECKING
+
 from lab.errors import LabError
 from lab.system.process import run
+
+if TYPE_CHECKING:
+    from lab.config.board import CommandPower
 
 
 class ShellSwitch:
