@@ -57,7 +57,7 @@ def write_config(path: Path, cell: str, count: int, seconds: int) -> Path:
     text = yaml.safe_load(path.read_text())
     text["trials"] = count
     text["confidence"] = {"max_boots": max(count, 1)}
-    text["stress"] = {"seconds": seconds, "windows": 100}
+    text["stress"] = {"seconds": seconds}
     text["expect"] = {"corrupts": [], "clean": [cell]}
     made = path.with_name("boots.yaml")
     made.write_text(yaml.safe_dump(text))

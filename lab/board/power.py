@@ -16,7 +16,7 @@ from lab.config.secret import Login
 from lab.errors import LabError, UserError
 
 # For logging in and importing, beyond the configured seconds. Seen on two cores with a load of 25:
-# up to 16 s for importing, 5 s for logging in, and one switching in fifty took more than 35.
+# up to 16 s for importing, 5 s for logging in, and one switching in fifteen took more than 35.
 _GRACE_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0  # between off and on
 _MAINS_PAUSE_SECONDS = 5.0  # ... where the mains are cut: a power supply's capacitors
