@@ -11,13 +11,14 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lab.errors import UserError
 from lab.kernel import fixup as fixups
-from lab.kernel import reading
-from lab.kernel.configuration import configure
+from lab.kernel import kconfig, missing, reading
+from lab.kernel.configuration import Configured, configure
 from lab.kernel.fixup import Chosen
 from lab.kernel.fixup_table import TABLE
 from lab.kernel.kernel import Kernel
@@ -71,8 +72,7 @@ def _build(spec: BuildSpec, scratch: Path, report: Report, objects: Path | None)
             report(f"an old tree and a new compiler: {', '.join(chosen.names)}")
         argv = write_command(spec, chosen, work)
         seen = _read_source(spec, tree, report)
-        configured = configure(spec, tree, argv, log, report)
-        compile_image(spec, argv, log, report)
+        configured = _make(spec, tree, argv, log, report)
         obj = tree.obj
         shutil.copy(obj / "arch/x86/boot/bzImage", scratch / "bzImage")
         shutil.copy(obj / ".config", scratch / "config")
@@ -107,6 +107,33 @@ def _bring(spec: BuildSpec, tree: Worktree, log: Path) -> tuple[Chosen, list[str
         write_atomic(log, f"{error}\n")
         raise BuildFailed(f"{spec.name}: {error}", str(error), log) from error
     return found[0], notes
+
+
+def _make(
+    spec: BuildSpec, tree: Worktree, argv: list[str], log: Path, report: Report
+) -> Configured:
+    """Configure and compile; once more with what the tree turns out to need."""
+    configured = configure(spec, tree, argv, log, report)
+    try:
+        compile_image(spec, argv, log, report)
+    except BuildFailed as error:
+        on = kconfig.read_config((tree.obj / ".config").read_text())
+        known = kconfig.find_symbols(tree.src)
+        found = missing.find(log.read_text(errors="replace"), tree.src, on, known)
+        if not found:
+            raise
+        sentence, more = missing.explain(found), missing.list_options(found)
+        report(f"note: {sentence}")
+        try:
+            again = configure(spec, tree, argv, log, report, more)
+            compile_image(spec, argv, log, report)
+        except BuildFailed as second:
+            raise BuildFailed(
+                f"{error}; {sentence}, and it failed again: {second.first_error}",
+                error.first_error, log,
+            ) from second  # fmt: skip
+        return replace(again, notes=[*again.notes, sentence], facts={**again.facts, "added": more})
+    return configured
 
 
 def _read_source(spec: BuildSpec, tree: Worktree, report: Report) -> dict[str, Any]:

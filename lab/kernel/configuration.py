@@ -6,7 +6,7 @@ From below: a whole configuration where one is given, cut down; the lab's fragme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,12 +46,21 @@ class _Wanted:
 
 
 def configure(
-    spec: BuildSpec, tree: Worktree, argv: list[str], log: Path, report: Report
+    spec: BuildSpec,
+    tree: Worktree,
+    argv: list[str],
+    log: Path,
+    report: Report,
+    more: Sequence[str] = (),
 ) -> Configured:
-    """Make the .config in the object folder; BuildFailed where it is of no use."""
+    """Make the .config in the object folder; BuildFailed where it is of no use.
+
+    ``more``: options that must be on too.
+    """
     config, stamp = tree.obj / ".config", tree.folder / "configured"
-    wanted = _gather(spec, tree.src)
-    if not config.exists() or not stamp.exists() or stamp.read_text() != spec.key():
+    wanted = _gather(spec, tree.src, dict.fromkeys(more, "y"))
+    mark = " ".join([spec.key(), *more])
+    if not config.exists() or not stamp.exists() or stamp.read_text() != mark:
         stamp.unlink(missing_ok=True)
         file = tree.folder / "fragments.config"
         write_atomic(file, kconfig.write_fragment(wanted.every))
@@ -59,16 +68,16 @@ def configure(
     made = config.read_text()
     _check_must(spec, wanted, made, log)
     _check_base(spec, wanted, made, log, report)
-    write_atomic(stamp, spec.key())
+    write_atomic(stamp, mark)
     return _describe(spec, wanted, made, report)
 
 
-def _gather(spec: BuildSpec, src: Path) -> _Wanted:
+def _gather(spec: BuildSpec, src: Path, more: dict[str, str]) -> _Wanted:
     places = kconfig.find_places(src) if spec.base or spec.config else {}
     lab = kconfig.read_fragments(spec.base)
     left_out = [name for name in lab if name not in places]
     base = {name: value for name, value in lab.items() if name in places}
-    must = kconfig.read_fragments(spec.fragments)
+    must = kconfig.read_fragments(spec.fragments) | more
     if spec.config is None:
         return _Wanted({**base, **must}, base, must, left_out, places)
     kept = {n: value for n, value in spec.config.kept.items() if n in places and n not in must}

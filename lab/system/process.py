@@ -87,6 +87,20 @@ def filter_bytes(argv: Sequence[str], data: bytes) -> bytes:
     return done.stdout
 
 
+def search(argv: Sequence[str], cwd: Path) -> list[str]:
+    """The lines that grep, or what ends as it does, prints: none where it finds nothing.
+
+    LabError when it fails.
+    """
+    try:
+        done = subprocess.run(argv, cwd=cwd, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise LabError(f"the command {argv[0]!r} is not installed") from error
+    if done.returncode > 1:
+        raise LabError(f"{argv[0]} failed: {find_error(done.stderr.decode(errors='replace'))}")
+    return done.stdout.decode(errors="surrogateescape").splitlines()
+
+
 def follow(
     argv: Sequence[str | Path],
     *,
