@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,17 @@ class Evidence:
         """The folder is named after it."""
         return next(kind for kind in GUEST_KINDS if kind == self.path.name)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the guest was asked to its end."""
+        return (self.path / "verdict.json").is_file()
+
     def begin(self, nonce: str, place: dict[str, Any]) -> None:
-        """Before the boot: what is booted, and the nonce that ties the console to it."""
+        """Before the boot: what is booted, and the nonce that ties the console to it.
+
+        An earlier attempt that was interrupted is removed.
+        """
+        shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
         write_atomic(self.path / "command.json", dump({"nonce": nonce, **place}))
         self.console.touch()
@@ -58,8 +68,13 @@ class Evidence:
 
 
 def find_evidence(place: Path) -> list[Evidence]:
-    """Every guest's folder in ``place``, in the order of the kinds; UserError without any."""
-    found = [Evidence(place / kind) for kind in GUEST_KINDS if (place / kind).is_dir()]
+    """Every guest's folder below ``place``, of each Xen in the order of the kinds.
+
+    UserError without any.
+    """
+    xens = [place, *sorted(path for path in place.glob("*") if path.name not in GUEST_KINDS)]
+    paths = [xen / kind for xen in xens for kind in GUEST_KINDS]
+    found = [Evidence(path) for path in paths if path.is_dir()]
     if not found:
         raise UserError(f"{place}: has no folder of a probe's guest")
     return found

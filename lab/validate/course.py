@@ -8,6 +8,7 @@ without the patch beside the one with it, until the clean cells reach the wanted
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from lab.config.cells import cells
@@ -17,6 +18,7 @@ from lab.exitcodes import Exit
 from lab.report.terminal import Terminal
 from lab.run.experiment import run_experiment
 from lab.system.files import shorten
+from lab.validate import asking
 from lab.validate import page as validatetext
 from lab.validate.decision import Decision, Outcome, Pair, decide
 from lab.validate.page import Row
@@ -86,6 +88,11 @@ def run_rounds(folder: RunFolder, subject: Subject, repeat: str) -> int:
     broken = _build(config)
     if broken is not None:
         return _close(folder, subject, broken, [], 0, repeat)
+    asked = asking.ask_both(folder, config, Terminal(), repeat)
+    subject = replace(subject, facts={**subject.facts, **asking.describe(asked)})
+    decided = asking.decide(asked)
+    if decided is not None:
+        return _close(folder, subject, decided, [], 0, repeat)
     by_id = {cell.id: cell for cell in cells(config)}
     chosen = [by_id[cell] for _, *pair in subject.names for cell in pair]
     # An interrupted round is continued: its boots are in the folder.
@@ -163,6 +170,8 @@ def read_versions(folder: RunFolder, cells: Sequence[str]) -> dict[str, str]:
     if not (folder.path / "manifest.json").is_file():
         return {}  # nothing was booted
     supplies = folder.manifest()["supplies"]
+    if not supplies:
+        return {}  # the two Xens were asked, and that was enough
     xen = supplies.get("xen") or {}
     image = (supplies.get("dom0_image") or {}).get("packages", {})
     hypervisor = next((f"{n} {v}" for n, v in image.items() if n.startswith("xen-hyper")), "")

@@ -21,6 +21,8 @@ _MEANING = {
     Outcome.VACUOUS: "this proves nothing about the patch",
     Outcome.LAB_ERROR: "the lab failed; this says nothing about the patch",
 }
+# Without a boot of any kernel: what the two Xens answered.
+_UNBOOTED = {Outcome.DOES_NOT_FIX: "Xen's interface is as it was, and no kernel was booted"}
 _LEGEND = ("(windows with a failed check / windows; a window is a task's first FPU use)",)
 
 
@@ -34,7 +36,10 @@ def page(
 ) -> str:
     """Plain text that can be sent as it is: outcome, table, what was run, how to repeat it."""
     lines = [f"{decision.outcome.value}: {title}", ""]
-    lines += _fill(f"{_MEANING[decision.outcome]}: {decision.reason}.")
+    meaning = _MEANING[decision.outcome]
+    if not rows:
+        meaning = _UNBOOTED.get(decision.outcome, meaning)
+    lines += _fill(f"{meaning}: {decision.reason}.")
     lines += ["", *_table(rows), *_LEGEND, ""] if rows else [""]
     lines += [line for name, a, b in rows for line in _why(name, a, b)]
     for key, value in facts.items():

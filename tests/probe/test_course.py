@@ -117,3 +117,14 @@ def test_the_findings_are_derived_again_from_the_consoles(tmp_path: Path) -> Non
     }  # fmt: skip
     with pytest.raises(UserError, match="has no folder of a probe's guest"):
         rederive(tmp_path / "dom0")
+
+
+def test_an_attempt_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
+    evidence = Evidence(tmp_path / "mine" / "dom0")
+    evidence.begin("0123", {})
+    assert not evidence.whole
+    evidence.begin(NONCE, {})
+    evidence.console.write_bytes(console("dom0", list_answers("dom0", Abi.SET)))
+    found = evidence.end(Ending("finished"))
+    assert evidence.whole
+    assert rederive(tmp_path) == ([found], [])
