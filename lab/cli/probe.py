@@ -18,7 +18,7 @@ def add(app: typer.Typer) -> None:
 def probe(
     kinds: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KIND]...", help="native and dom0 by default; pv, pvh, hvm too."),
+        typer.Argument(metavar="[KIND]...", help="native and dom0 by default; pv and pvh too."),
     ] = None,
     xen: Annotated[str | None, typer.Option(help="A hypervisor by its name under 'xens:'.")] = None,
     args: Annotated[

@@ -22,15 +22,17 @@ from lab.report.terminal import Terminal
 from lab.system.files import shorten
 from lab.trial.job import Job
 
+# As an hvm guest it reboots before its first record; why is not known (docs/probe.md).
+_KINDS = tuple(kind for kind in GUEST_KINDS if kind != "hvm")
 _USUAL: tuple[GuestKind, ...] = ("native", "dom0")  # a few seconds; the others need the host
 
 
 def read_kinds(words: Sequence[str]) -> tuple[GuestKind, ...]:
     """Each once, in the usual order; UserError for a word that is not a kind."""
     for word in words:
-        if word not in GUEST_KINDS:
-            raise UserError(f"{word!r} is not a kind of guest: {', '.join(GUEST_KINDS)}")
-    return tuple(kind for kind in GUEST_KINDS if kind in words) if words else _USUAL
+        if word not in _KINDS:
+            raise UserError(f"{word!r} is not a kind that the probe asks: {', '.join(_KINDS)}")
+    return tuple(kind for kind in _KINDS if kind in words) if words else _USUAL
 
 
 def read_expectation(word: str | None) -> Abi | None:
