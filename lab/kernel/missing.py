@@ -30,7 +30,7 @@ _UNDECLARED = re.compile(
     r"error: implicit declaration of function [^\w\s](?P<symbol>\w+)",
     re.MULTILINE,
 )
-_IN_FUNCTION = re.compile(r"^(?:.*: )?(\S+\.o): [Ii]n function ", re.MULTILINE)
+_IN_FUNCTION = re.compile(r"^(?:.*: )?([\w./+-]+)(?:\(\S+\))?: [Ii]n function ", re.MULTILINE)
 _LINE = re.compile(r"^([\w-]+?)-(y|m|objs|\$\([^)]*\))\s*[:+]?=\s*(.*)$")
 _IF = re.compile(r"^(?:ifdef\s+(CONFIG_\w+)|ifeq\s*\(\$\((CONFIG_\w+)\),\s*[ym]+\))")
 _LISTS = ("obj", "lib", "core", "drivers", "net", "init", "libs")

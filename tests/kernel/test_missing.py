@@ -21,6 +21,12 @@ kobject_uevent.c:(.text+0xa): undefined reference to `skb_put'
 /usr/bin/ld: kobject_uevent.c:(.text+0x12): undefined reference to `kfree_skb'
 collect2: error: ld returned 1 exit status
 """
+ARCHIVE = """\
+ld: warning: .tmp_vmlinux1 has a LOAD segment with RWX permissions
+ld: lib/lib.a(kobject_uevent.o): in function `kobject_uevent_env':
+kobject_uevent.c:(.text+0x405): undefined reference to `skb_put'
+kobject_uevent.c:(.text+0x415): undefined reference to `kfree_skb'
+"""
 LINES = """\
 /usr/bin/ld: built-in.o: in function `kobject_uevent_env':
 lib/kobject_uevent.c:2: undefined reference to `skb_put'
@@ -63,7 +69,7 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("log", [PLAIN, LINES])
+@pytest.mark.parametrize("log", [PLAIN, ARCHIVE, LINES])
 def test_the_linkers_words_are_read(log: str) -> None:
     user = "lib/kobject_uevent.c"
     assert read_uses(log) == [Use("skb_put", user), Use("kfree_skb", user)]
