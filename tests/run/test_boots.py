@@ -6,9 +6,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lab.config.cells import cells
+from lab.config.load import load
 from lab.evidence.run import RunFolder
 from lab.report.board import Span
-from tests.boots import add_up, find_failures
+from tests.boots import add_up, find_failures, write_config
+from tests.helpers.scripted import ONE_BOARD
 
 CELL = "native-a@rack1"
 OFF, ON = "switching the board off", "switching the board on"
@@ -49,3 +52,14 @@ def test_every_verdict_but_clean_is_a_failure(tmp_path: Path) -> None:
     boots, failures = find_failures(folder, CELL)
     assert boots == 3
     assert [line.partition(": ")[2] for line in failures] == ["LAB_ERROR: why", "CRASHED: why"]
+
+
+def test_a_lab_yaml_of_ones_own_keeps_its_board(tmp_path: Path) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text(ONE_BOARD + "matrix: {guests: [native, dom0], hosts: [rack1]}\n")
+    made = load(write_config(path, "native-old@rack1", 100, 1))
+    assert made.trials == made.confidence.max_boots == 100
+    assert made.boards == load(path).boards
+    wanted = next(cell for cell in cells(made) if cell.id == "native-old@rack1")
+    assert wanted.expect == "clean"
+    assert not any(cell.is_control for cell in cells(made))
