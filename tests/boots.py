@@ -128,7 +128,7 @@ def show(seconds: dict[str, list[float]]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--seconds", type=int, default=2, help="of stress in a boot, at most")
+    parser.add_argument("--seconds", type=int, default=4, help="of stress in a boot, at most")
     parser.add_argument("-c", "--config", type=Path, help="lab.yaml with a board of yours")
     parser.add_argument("--cell", default=CELL)
     parser.add_argument("--results", type=Path, help="where the evidence is kept")
