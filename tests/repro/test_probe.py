@@ -23,7 +23,7 @@ def images() -> dict[str, Path]:
 
 
 def dump(program: Path, *words: str) -> str:
-    argv = ["objdump", *words, program]
+    argv = ["objdump", *words, str(program)]
     return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
