@@ -152,12 +152,13 @@ async def _until_asked(finished: Any) -> bool:
 
 
 def _run(serving: Any) -> None:
-    _quieten()
+    quieten()
     with dask.config.set(_SETTINGS):
         asyncio.run(serving)
 
 
-def _quieten() -> None:
+def quieten() -> None:
+    """Dask's own words to the terminal; what matters is said by the lab."""
     for name in ("distributed", "distributed.worker", "distributed.scheduler", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -196,7 +197,7 @@ class Grid:
 
     def __init__(self, address: str, keys: Path | None, topic: str) -> None:
         """LabError when nothing answers there. ``topic``: where consoles are streamed to."""
-        _quieten()
+        quieten()
         self.topic = topic
         self._listeners: dict[str, Callable[[Said], None]] = {}
         self._config = dask.config.set(_SETTINGS)

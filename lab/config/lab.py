@@ -302,10 +302,10 @@ class LabConfig(Model):
 
 
 def with_mirror(config: LabConfig, other: LabConfig) -> LabConfig:
-    """The configuration with another's mirror and keyring, where it does not name its own."""
+    """The configuration with another's mirror, keyring and cluster, where it has not its own."""
     change = {
         key: getattr(other, key)
-        for key in ("mirror", "keyring")
+        for key in ("mirror", "keyring", "cluster")
         if key not in config.model_fields_set
     }
     return config.model_copy(update=change)
