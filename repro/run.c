@@ -152,11 +152,14 @@ static void do_run(struct run *run)
 		ends(run, "error", "injection_missed");
 }
 
-int run(const struct settings *settings, const struct environment *environment, u64 begun)
+int run(const struct settings *asked, const struct environment *environment, u64 begun)
 {
+	struct settings lanes = *asked;
+	const struct settings *settings = &lanes;
 	struct board *board = sys_map(sizeof(*board), true);
 	struct run run = { .settings = settings, .board = board };
 
+	settings_spread(&lanes, environment->vcpus);
 	if (!board) {
 		report_refused(begun, "no_memory");
 		return OWN_ERROR;

@@ -27,6 +27,7 @@ static const struct setting table[] = {
 	{ "checks", AT(checks), 0, 2000000000, 0, NUMBER },
 	{ "openers", AT(openers), 0, OPENERS_MOST, 1, NUMBER },
 	{ "victims", AT(victims), 0, VICTIMS_MOST, 2, NUMBER },
+	{ "lanes", AT(lanes), 0, 1, 0, NUMBER },
 	{ "opener_us", AT(opener_us), 0, 10000000, 0, NUMBER },
 	{ "hold_us", AT(hold_us), 0, 10000000, 0, NUMBER },
 	{ "victim_us", AT(victim_us), 1, 10000000, 200, NUMBER },
@@ -57,6 +58,20 @@ void settings_default(struct settings *settings)
 	text_copy(settings->run, "none", sizeof(settings->run));
 	for (u32 i = 0; i < LENGTH(table); i++)
 		*field(settings, &table[i]) = table[i].standard;
+}
+
+static u32 times(u32 number, u32 by, u32 most)
+{
+	return number <= most / by ? number * by : most / by * by;
+}
+
+void settings_spread(struct settings *settings, u32 vcpus)
+{
+	if (!settings->lanes || vcpus < 2 || vcpus > VICTIMS_MOST)
+		return;
+	settings->openers = times(settings->openers, vcpus, OPENERS_MOST);
+	settings->victims = times(settings->victims, vcpus, VICTIMS_MOST);
+	settings->opener_cpu = settings->victim_cpu = PLACE_SPREAD;
 }
 
 bool settings_aim(const struct settings *settings)

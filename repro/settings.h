@@ -20,6 +20,7 @@ struct settings {
 	u32 checks;       /* ... and with fewer checks of all roles, also past `windows` */
 	u32 openers;      /* parents that fork one FPU-using child after the other */
 	u32 victims;      /* tasks that hold patterns in registers across sleeps */
+	u32 lanes;        /* 1: so many openers and victims for each vCPU, pinned to it */
 	u32 opener_us;    /* pause between two children of an opener; 0: none */
 	u32 hold_us;      /* a child sleeps so long on its pattern; 0: it only yields */
 	u32 victim_us;    /* one nap of a victim, half to one and a half of it */
@@ -41,6 +42,8 @@ struct settings {
 };
 
 void settings_default(struct settings *settings);
+/* With lanes=1: as many openers and victims for each vCPU, in their places. */
+void settings_spread(struct settings *settings, u32 vcpus);
 /* Whether victims are to be aimed: openers that are held back reach no window in time. */
 bool settings_aim(const struct settings *settings);
 /* One word. False, and why in `reason`, when it is not a setting or has a wrong value. */

@@ -14,6 +14,7 @@ from lab.config.model import Model, unknown
 NUMBERS: dict[str, tuple[int, int]] = {
     "openers": (0, 400),
     "victims": (0, 64),
+    "lanes": (0, 1),
     "opener_us": (0, 10_000_000),
     "hold_us": (0, 10_000_000),
     "victim_us": (1, 10_000_000),

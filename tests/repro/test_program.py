@@ -206,6 +206,17 @@ def test_one_opener_and_its_victims_on_each_vcpu(program: Path) -> None:
         assert bool(int(end["victim_checks"])) is bool(victims)
 
 
+def test_lanes_are_openers_and_victims_for_each_vcpu(program: Path) -> None:
+    """As many serials as checks: whoever has an id above the given numbers was added."""
+    words = ("lanes=1", "openers=1", "victims=1", "inject=1", "seconds=3")
+    _, records = run(program, *words)
+    vcpus = int(of(records, "env")[0]["vcpus"])
+    found = [fields for kind, fields in records if kind == "corrupt"]
+    ids = {int(fields["id"]) for fields in found if fields["role"] == "victim"}
+    assert max(ids) <= vcpus
+    assert vcpus == 1 or len(ids) > 1
+
+
 def test_steady_victims_are_counted_separately(program: Path) -> None:
     _, records = run(program, "steady=1", "victims=1", "seconds=1", "inject=1", *ANYWHERE)
     end = records[-1][1]
