@@ -91,6 +91,7 @@ static int stress(bool first, char **words, struct environment *environment)
 		return USAGE;
 	}
 	put_start(&settings, first);
+	record_belongs(settings.run);
 	environment_read(environment);
 	record_begin(&record, "env");
 	environment_record(environment, &record);

@@ -9,20 +9,26 @@
 #define RECORD_MARK "@mmx"
 #endif
 
-enum { TAIL = sizeof(" #01234567\n") };
+enum { TAIL = sizeof(" #01234567\n"), RUN = sizeof(" run=") + 64 };
 
 static u32 next_number;
 static bool on_console;
+static const char *belongs;
 
 void record_on_console(bool yes)
 {
 	on_console = yes;
 }
 
+void record_belongs(const char *run)
+{
+	belongs = run;
+}
+
 static void add(struct record *record, char c)
 {
-	/* A record that is too long loses its end, never its CRC. */
-	if (record->used < sizeof(record->text) - TAIL)
+	/* A record that is too long loses its end, never its run and its CRC. */
+	if (record->used < sizeof(record->text) - TAIL - RUN)
 		record->text[record->used++] = c;
 }
 
@@ -129,12 +135,24 @@ u32 crc32(const void *bytes, u32 length)
 	return ~crc32_begun(bytes, length);
 }
 
+/* Another boot's records on the same console must not be taken for this one's. */
+static void add_run(struct record *record)
+{
+	if (!belongs)
+		return;
+	for (const char *c = " run="; *c; c++)
+		record->text[record->used++] = *c;
+	for (u32 left = 64; left && belongs[64 - left]; left--)
+		record->text[record->used++] = belongs[64 - left];
+}
+
 void record_write(struct record *record)
 {
 	char line[sizeof(record->text) + 1];
-	const u32 crc = crc32(record->text, record->used);
-	u32 length = 0;
+	u32 length = 0, crc;
 
+	add_run(record);
+	crc = crc32(record->text, record->used);
 	record->text[record->used++] = ' ';
 	record->text[record->used++] = '#';
 	for (u32 digit = 8; digit--;)

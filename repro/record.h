@@ -13,12 +13,15 @@
 #include "types.h"
 
 struct record {
-	char text[640];
+	char text[768];
 	u32 used;
 };
 
 /* PID 1 shares its console with the kernel: begin every record on a line of its own. */
 void record_on_console(bool yes);
+
+/* The controller's word for this boot: from now on it is the last word of every record. */
+void record_belongs(const char *run);
 
 void record_begin(struct record *record, const char *type);
 void record_key(struct record *record, const char *key); /* the value follows as text */

@@ -16,11 +16,17 @@ MARK = b"@mmx "
 PROBE_MARK = b"@probe "
 _RECORDS = {
     mark: re.compile(
-        rb"(" + mark + rb"(?P<seq>\d{1,9}) (?P<type>[a-z]+)(?P<rest>(?: [a-z0-9_]+=[!-~]*)*))"
+        # The program's longest record has 768 bytes (repro/record.h). What a hostile kernel
+        # prints must not make a match long, or a record large.
+        rb"(" + mark + rb"(?P<seq>\d{1,9}) (?P<type>[a-z]{1,32})"
+        rb"(?P<rest>(?: [a-z0-9_]{1,64}=[!-~]{0,768}){0,64}))"
         rb" #(?P<crc>[0-9a-f]{8})"
     )
     for mark in (MARK, PROBE_MARK)
 }
+_LONGEST = 1024  # bytes
+_MOST = 100_000  # records of a console; a run writes some hundred
+_MOST_DIGITS = 15  # of a number; Python refuses to read those of thousands
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,13 @@ class Record:
     seq: int
     type: str
     fields: dict[str, str]
+    at: int = field(default=0, compare=False)  # where in the console, bytes
 
     def number(self, key: str) -> int:
-        """A field as an integer; 0 when it is absent or not a number."""
+        """A field as an integer; 0 when it is absent or not a number that the program writes."""
         text = self.fields.get(key, "")
-        return int(text) if text.isascii() and text.isdigit() else 0
+        sound = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+        return int(text) if sound else 0
 
     def seconds(self, key: str = "t") -> float | None:
         """A field as seconds; None when it is absent or malformed."""
@@ -52,6 +60,8 @@ class Transcript:
     records: list[Record] = field(default_factory=list)
     damaged: int = 0  # marks without a valid record
     missing: list[int] = field(default_factory=list)  # numbers below the highest not seen
+    mixed: list[int] = field(default_factory=list)  # numbers that two different records have
+    begun: int = 0  # how many start records there are, equal ones too
 
     def of(self, type_: str) -> list[Record]:
         return [record for record in self.records if record.type == type_]
@@ -67,20 +77,27 @@ def parse(console: bytes, mark: bytes = MARK) -> Transcript:
     ``mark``: MARK or PROBE_MARK.
     """
     found: dict[int, Record] = {}
-    whole = 0
+    mixed: set[int] = set()
+    whole = begun = 0
     for match in _RECORDS[mark].finditer(console):
-        if zlib.crc32(match.group(1)) != int(match.group("crc"), 16):
+        if len(match.group()) > _LONGEST or zlib.crc32(match.group(1)) != int(match["crc"], 16):
             continue
         whole += 1
-        seq = int(match.group("seq"))
-        found.setdefault(seq, Record(seq, match.group("type").decode(), _fields(match)))
+        one = _read(match)
+        begun += one.type == "start"
+        if found.setdefault(one.seq, one) != one:
+            mixed.add(one.seq)
+        if len(found) == _MOST:
+            break
     records = [found[seq] for seq in sorted(found)]
     highest = records[-1].seq if records else -1
     # A hostile number must not give a list of a billion gaps.
-    missing = [n for n in range(min(highest, 100_000)) if n not in found]
-    return Transcript(records, console.count(mark) - whole, missing)
+    missing = [n for n in range(min(highest, _MOST)) if n not in found]
+    damaged = console.count(mark) - whole
+    return Transcript(records, damaged, missing, sorted(mixed), begun)
 
 
-def _fields(match: re.Match[bytes]) -> dict[str, str]:
-    words = match.group("rest").decode("ascii").split()
-    return dict(word.split("=", 1) for word in words)
+def _read(match: re.Match[bytes]) -> Record:
+    words = match["rest"].decode("ascii").split()
+    fields = dict(word.split("=", 1) for word in words)
+    return Record(int(match["seq"]), match["type"].decode(), fields, match.start())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _ESCAPES = re.compile(
     r"\x1b(?:"
@@ -12,6 +13,7 @@ _ESCAPES = re.compile(
     r"|[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
     r"|[ -/]*[0-~]?)"
 )
+_LINE = re.compile(r"[^\n\u2028\u2029]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 DEATHS = (
@@ -46,25 +48,30 @@ def tail(raw: bytes, lines: int = 15) -> str:
 
 def death(raw: bytes) -> str | None:
     """The first line in which a kernel or Xen says that it died, safe to show."""
-    lines = [line for line in clean(raw).splitlines() if line.strip()]
-    for number, line in enumerate(lines):
+    lines = _lines(clean(raw))
+    for line in lines:
         for pattern in DEATHS:
             found = pattern.search(line)
             if found:
-                return _with_its_reason(found.group(), lines[number + 1 :])[:160]
+                return _with_its_reason(found.group()[:160], next(lines, ""))[:160]
     return None
 
 
-def _with_its_reason(said: str, after: list[str]) -> str:
+def _lines(text: str) -> Iterator[str]:
+    """Those that are not empty, one after the other: a flood's lines are not kept all at once."""
+    return (found.group() for found in _LINE.finditer(text) if not found.group().isspace())
+
+
+def _with_its_reason(said: str, after: str) -> str:
     """Xen says that it panics in one line, and why in the next."""
     if not said.rstrip().endswith(":") or not after:
         return said
-    return f"{said.rstrip()} {after[0].removeprefix('(XEN)').strip()}"
+    return f"{said.rstrip()} {after[:200].removeprefix('(XEN)').strip()}"
 
 
 def end_of_host(raw: bytes) -> str | None:
     """The line in which Xen or dom0 says that the whole machine is down, safe to show."""
-    for line in clean(raw).splitlines():
+    for line in _lines(clean(raw)):
         if any(words in line for words in _ENDS_OF_HOSTS):
             return line.strip()[:200]
     return None

@@ -16,6 +16,8 @@ from lab.system.deadline import Deadline
 DEATH_GRACE = 5.0
 # The program writes a record each second; TCG on a busy machine is slower, but not this slow.
 SILENCE = 90.0
+MOST_BYTES = 64 << 20  # of a console; at 115200 baud an hour and a half
+OVERLAP = 16384  # bytes that are looked at again when it has grown: a record may have been cut
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ class Watch:
         self.booted: float | None = None  # wall seconds to the program's first record
 
     def grew(self, console: bytes) -> bool:
-        """The whole console after it has grown; true when the program's last record is there."""
+        """What has come, after enough of what was there before; true when the program's last
+        record is in it.
+        """
         self._grew = self._clock()
         look = glance(console, self._mark)
         self._seen(look)

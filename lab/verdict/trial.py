@@ -15,7 +15,7 @@ from lab.console.records import Record, Transcript
 from lab.console.watch import Ending
 from lab.verdict.facts import TrialFacts, TrialVerdict
 from lab.verdict.lost import find_lost
-from lab.verdict.origin import find_foreign
+from lab.verdict.origin import cut_own, find_foreign, find_mixture
 from lab.verdict.severity import Verdict
 from lab.verdict.vacuity import ALLOCATION_GONE, LAZY_GONE, find_vacuity, read_version
 
@@ -28,7 +28,9 @@ _BAD_STATE = re.compile(rb"Bad FPU state detected")
 
 def judge(facts: TrialFacts, console: bytes, ending: Ending | None) -> TrialVerdict:
     """The most severe thing that the console shows. ``ending`` None: the lab was killed."""
-    transcript = records.parse(console)
+    foreign = find_foreign(facts, console)
+    before, own = cut_own(facts.nonce, console)
+    transcript = records.parse(own)
     figures = _figures(transcript)
     notes = _notes(facts, transcript, console)
 
@@ -36,18 +38,18 @@ def judge(facts: TrialFacts, console: bytes, ending: Ending | None) -> TrialVerd
         return TrialVerdict(verdict, reason, notes=notes, **figures)
 
     start = next(iter(transcript.of("start")), None)
-    if start is not None and start.fields.get("run") != facts.nonce:
-        return say(Verdict.LAB_ERROR, "the console's start record belongs to another trial")
+    mixture = find_mixture(facts.nonce, transcript)
+    if mixture:
+        return say(Verdict.LAB_ERROR, mixture)
     if facts.control and _NM_WARNING.search(console):
         return say(Verdict.LAB_ERROR, "the control kernel warned in #NM: its FPU code is broken")
     if start is not None and start.fields.get("inject", "0") != "0":
         return say(Verdict.LAB_ERROR, "the program ran with inject=1: its corruptions are its own")
-    foreign = find_foreign(facts, console)
     if foreign and figures["corruptions"]:
         return say(Verdict.LAB_ERROR, f"{foreign}, and the corruptions in it are not this boot's")
     if figures["corruptions"]:
         return say(Verdict.CORRUPTS, _corruption(figures))
-    dead = _death(foreign, transcript, console, ending)
+    dead = _death(foreign, transcript, (before, own), ending)
     if dead:
         return say(*dead)
     fault = _detector_fault(transcript)
@@ -134,7 +136,7 @@ def _agrees(counted: Record) -> bool:
 
 
 def _death(
-    foreign: str | None, transcript: Transcript, console: bytes, ending: Ending | None
+    foreign: str | None, transcript: Transcript, parts: tuple[bytes, bytes], ending: Ending | None
 ) -> tuple[Verdict, str] | None:
     if ending is None:
         return Verdict.LAB_ERROR, "the lab was killed during this trial"
@@ -142,19 +144,33 @@ def _death(
         return Verdict.LAB_ERROR, ending.detail or "interrupted"
     if foreign:
         return Verdict.LAB_ERROR, f"{foreign} ({_how(ending)})"
-    # What happens after the end record, while the guest is powered off, is not the trial.
-    died = consoletext.death(console[: console.find(b" end t=")])
+    before, own = parts
+    early = consoletext.death(before)
+    if early and records.MARK in before:
+        return Verdict.LAB_ERROR, f"it is not clear which boot died on this console: {early}"
+    died = early or consoletext.death(_before_end(transcript, own))
     if died:
         return Verdict.CRASHED, died
-    lost = find_lost(transcript, console)
+    lost = find_lost(transcript, own)
     if lost:
         return Verdict.LAB_ERROR, f"{lost} on the console: nothing can be said ({_how(ending)})"
+    if transcript.begun > 1:
+        return Verdict.LAB_ERROR, "the start record is there twice: two boots, or a doubling line"
     if not transcript.records:
         return Verdict.CRASHED, f"silent: the program never started ({_how(ending)})"
     if transcript.last("end") is None:
         last = transcript.records[-1]
         return Verdict.CRASHED, f"fell silent after record {last.seq} ({_how(ending)})"
     return None
+
+
+def _before_end(transcript: Transcript, console: bytes) -> bytes:
+    """What happens after the end record, while the guest is powered off, is not the trial.
+
+    A damaged one ends it too, but words like it before a sound one do not.
+    """
+    ends = [record.at for record in transcript.of("end")]
+    return console[: min(ends) if ends else console.find(b" end t=")]
 
 
 def _how(ending: Ending) -> str:
