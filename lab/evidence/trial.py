@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from lab.console import records
-from lab.console.watch import Ending
+from lab.console.watch import MOST_BYTES, Ending
 from lab.evidence.content import dump, load
-from lab.system.files import write_atomic
+from lab.system.files import read_from, write_atomic
 from lab.verdict.facts import TrialFacts, TrialVerdict
+
+_MOST_BYTES = 2 * MOST_BYTES  # a boot is ended a little after the limit
 
 
 class TrialFolder:
@@ -50,7 +52,8 @@ class TrialFolder:
         self._write("verdict.json", verdict.as_json())
 
     def read_console(self) -> bytes:
-        return self.console.read_bytes() if self.console.is_file() else b""
+        """Never more of it than any boot is let say: the folder may be a stranger's."""
+        return read_from(self.console, 0, _MOST_BYTES) if self.console.is_file() else b""
 
     def facts(self) -> TrialFacts:
         return TrialFacts(**load(self.path / "trial.json"))

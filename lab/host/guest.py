@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lab.config.kinds import GuestKind
 from lab.console.records import MARK
-from lab.console.watch import Ending, Glance, Watch
+from lab.console.watch import MOST_BYTES, OVERLAP, Ending, Glance, Watch
 from lab.errors import LabError
 from lab.system.answers import cached_sha256
 from lab.system.deadline import Deadline
@@ -111,20 +111,29 @@ def run_guest(
 
 def _watch(output: Stream, kept: BinaryIO, watched: Watch) -> str:
     """Keep what the console says, until it ends or waiting longer is of no use."""
-    content = b""
+    end, size = b"", 0
     while True:
         data = output.read(_POLL)
         if data is None:
             return "exited"
         if data:
-            kept.write(data)
-            kept.flush()
-            content += data
-            if watched.grew(content):
+            _keep(data, kept)
+            end, size = end[-OVERLAP:] + data, size + len(data)
+            if watched.grew(end):
                 return "finished"
+        if size > MOST_BYTES:
+            return "flooded"
         given_up = watched.find_reason_to_stop()
         if given_up:
             return given_up
+
+
+def _keep(data: bytes, kept: BinaryIO) -> None:
+    try:
+        kept.write(data)
+        kept.flush()
+    except OSError as error:
+        raise LabError(f"{kept.name}: the console cannot be kept ({error.strerror})") from None
 
 
 def _shutdown_reason(shell: Shell, name: str) -> str:

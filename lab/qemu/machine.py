@@ -12,11 +12,13 @@ from typing import IO
 
 from lab.console import text as consoletext
 from lab.console.records import MARK
-from lab.console.watch import Ending, Glance, Watch
+from lab.console.watch import MOST_BYTES, OVERLAP, Ending, Glance, Watch
 from lab.qemu import icount, kvm
 from lab.qemu.boot import Boot, command, members, portable
 from lab.system.deadline import Deadline
+from lab.system.files import read_from
 from lab.system.process import tie
+from lab.system.room import find_shortage, is_full
 from lab.system.scratch import open_scratch
 
 _POLL = 0.03  # a look at the console's size: microseconds
@@ -79,6 +81,12 @@ def run(
             code = process.poll()
         finally:
             _end(process)
+    # QEMU drops what it cannot write: the guest's silence would then be the disk's.
+    short = "" if how == "finished" else find_shortage(console.parent)
+    if how == "full" or short:
+        said = short or "no room is left"
+        why = f"{said}: {console} could not be kept whole"
+        return Ending("lab_error", why, watched.seconds())
     if how == "failed":
         return Ending("lab_error", f"KVM failed: {_failure(log)}", watched.seconds())
     if how == "exited" and code != 0:
@@ -114,14 +122,19 @@ def _watch(
     size, finished = 0, False
     while True:
         exited = process.poll() is not None
-        if console.stat().st_size != size:
-            content = console.read_bytes()
-            size = len(content)
+        grown = console.stat().st_size
+        if grown != size:
+            content = read_from(console, size - OVERLAP, MOST_BYTES)
             finished = watched.grew(content) or finished
+            size = grown
             if finished and not to_power_off:
                 return "finished"
+        if size > MOST_BYTES:
+            return "flooded"
         if exited:
             return "finished" if finished else "exited"
+        if is_full(console.parent):
+            return "full"
         # QEMU stays, its machine stopped: the silence would look like a hung guest's.
         if _failure(log):
             return "failed"

@@ -41,6 +41,15 @@ def replacing(path: Path, durable: bool = True) -> Iterator[IO[bytes]]:
         raise
 
 
+def read_from(path: Path, at: int, most: int) -> bytes:
+    """A file's bytes from a place on (from its beginning, where that is negative), ``most`` of
+    them at most.
+    """
+    with path.open("rb") as source:
+        source.seek(max(0, at))
+        return source.read(most)
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file's content."""
     with path.open("rb") as source:

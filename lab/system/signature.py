@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from pathlib import Path
 
 from lab.errors import LabError, UserError
 from lab.system.process import find_error, run
+from lab.system.scratch import open_scratch
 
 NAMESPACE = "xen-fpu-lab"  # a signature for something else does not count
 _ANYBODY = "signer"
@@ -22,8 +22,8 @@ def sign(data: bytes, key: Path) -> bytes:
     """
     if not key.is_file():
         raise UserError(f"{key}: there is no key file to sign with")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "data"
+    with open_scratch("sign") as folder:
+        path = folder / "data"
         path.write_bytes(data)
         words = ["ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", str(key), str(path)]
         try:
@@ -39,13 +39,13 @@ def check(data: bytes, signature: bytes, signers: Path | None) -> str:
     ``signers``: a public key, or lines of ssh-keygen's allowed signers. None: the signature is
     checked, and the key named, but not whose it is.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "data.sig"
+    with open_scratch("sign") as folder:
+        path = folder / "data.sig"
         path.write_bytes(signature)
         words = ["-n", NAMESPACE, "-s", str(path)]
         if signers is None:
             return _ask(["-Y", "check-novalidate", *words], data)
-        allowed = Path(folder) / "allowed"
+        allowed = folder / "allowed"
         allowed.write_text(_read_signers(signers))
         names = _ask(["-Y", "find-principals", "-s", str(path), "-f", str(allowed)], b"")
         name = names.splitlines()[0] if names else _ANYBODY

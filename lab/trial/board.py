@@ -13,20 +13,18 @@ from typing import Any, Protocol
 
 from lab.board.netboot import LOG, NetBoot, NetBootServer, Offer, write_script
 from lab.config.board import BoardConfig, NetworkBoot
-from lab.console.watch import Ending, Watch
+from lab.console.watch import MOST_BYTES, OVERLAP, Ending, Watch
 from lab.errors import LabError
 from lab.evidence.trial import TrialFolder
 from lab.qemu.options import dom0_size
 from lab.report.board import Board as Progress
 from lab.supplies.gather import Supplies
-from lab.system.files import sha256_of
+from lab.system.files import read_from, sha256_of
 from lab.trial.assignment import Assignment
 from lab.trial.place import show
 from lab.verdict.facts import TrialFacts, TrialVerdict
 
 _POLL = 0.1
-_OVERLAP = 16384  # bytes that are looked at again: a record may have been cut
-MOST_BYTES = 64 << 20  # of a console; at 115200 baud an hour and a half
 # From the request that shows that a board has rebooted to the end: what its console still says.
 _COME_BACK_GRACE = 5.0
 
@@ -177,10 +175,7 @@ def watch(
     while True:
         grown = console.stat().st_size
         if grown != size:
-            with console.open("rb") as source:
-                source.seek(max(0, size - _OVERLAP))
-                content = source.read()
-            finished = watched.grew(content)
+            finished = watched.grew(read_from(console, size - OVERLAP, MOST_BYTES))
             size = grown
         if finished:
             return "finished"
