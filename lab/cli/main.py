@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -94,9 +95,33 @@ def _crash(error: Exception) -> str:
     from lab.system.cache import cache_dir
     from lab.system.files import write_atomic
 
-    path = cache_dir() / "crash.log"
-    write_atomic(path, "".join(traceback.format_exception(error)))
+    try:
+        path = cache_dir() / "crash.log"
+        write_atomic(path, "".join(traceback.format_exception(error)))
+    except (OSError, MemoryError):
+        return f"{error} (and the details could not be written)"
     return f"{error} (details: {path})"
+
+
+# What the machine lacks is not a fault of the lab's code.
+_LACKS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota of the disk is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EMFILE: "too few open files are allowed (ulimit -n)",
+    errno.ENFILE: "the machine has no file descriptor left",
+    errno.ENOMEM: "there is not enough memory",
+}
+
+
+def _name_lack(error: Exception) -> str:
+    """What the machine lacks, in a sentence; empty where it is something else."""
+    if isinstance(error, MemoryError):
+        error = OSError(errno.ENOMEM, "")
+    if not isinstance(error, OSError) or error.errno not in _LACKS:
+        return ""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{_LACKS[error.errno]}; what was written stays, `lab run --resume` continues"
 
 
 def main() -> NoReturn:
@@ -119,6 +144,10 @@ def _main() -> int:
         typer.echo("lab: interrupted", err=True)
         return Exit.INTERRUPTED
     except Exception as error:  # a fault of the lab: details go into a file, not to the terminal
+        lack = _name_lack(error)
+        if lack:
+            typer.echo(f"lab: {lack}", err=True)
+            return Exit.LAB_ERROR
         typer.echo(f"lab: internal error, {type(error).__name__}: {_crash(error)}", err=True)
         return Exit.LAB_ERROR
     return Exit.OK

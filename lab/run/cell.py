@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.config.cells import Cell
-from lab.errors import LabError
+from lab.errors import LabError, UserError
 from lab.run.slots import Slots
 from lab.trial.job import Job
 from lab.trial.place import Place
@@ -57,8 +58,23 @@ class CellRun:
     def _trial(self, number: int, asked: Asked) -> TrialVerdict:
         try:
             return run_trial(self.job, self.cell, number, self.place, asked)
-        except (LabError, OSError) as error:
-            return TrialVerdict(Verdict.LAB_ERROR, str(error))
+        except LabError as error:
+            return self._salvage(number, str(error))
+        except OSError as error:
+            said = error.strerror or str(error)
+            where = f"{error.filename}: " if error.filename else ""
+            return self._salvage(number, f"the trial could not be kept: {where}{said}")
+
+    def _salvage(self, number: int, why: str) -> TrialVerdict:
+        """A trial whose evidence could not be written. What its console shows of a corruption
+        counts: it may not be retried away.
+        """
+        with contextlib.suppress(OSError, UserError):
+            trial = self.job.folder.trial(self.cell.id, number)
+            seen = judge(trial.facts(), trial.read_console(), None)
+            if seen.verdict is Verdict.CORRUPTS:
+                return replace(seen, notes=[*seen.notes, why])
+        return TrialVerdict(Verdict.LAB_ERROR, why)
 
     def _earlier(self) -> dict[int, TrialVerdict]:
         """Trials that a resumed run already has; an interrupted one is judged by what it left."""

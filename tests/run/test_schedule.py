@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from pathlib import Path
@@ -14,6 +15,7 @@ from lab.config.cells import Cell
 from lab.errors import LabError, UserError
 from lab.evidence.rules import hash_rules
 from lab.evidence.run import FORMAT, RunFolder
+from lab.evidence.trial import TrialFolder
 from lab.run import verify as verification
 from lab.verdict.severity import Verdict
 from tests.helpers.consoles import console
@@ -228,3 +230,19 @@ def test_an_interrupted_run_begins_nothing_new(
     assert place.boots == ["dom0-old"]  # the control goes first
     assert verdicts(outcomes)["dom0-old"] is Verdict.CORRUPTS
     assert verdicts(outcomes)["native-old"] is Verdict.LAB_ERROR
+
+
+def test_a_corruption_whose_verdict_cannot_be_written_is_not_retried_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full right after the boot."""
+
+    def fail(self: TrialFolder, _: object) -> None:
+        if self.path.parent.name == "dom0-old":
+            raise OSError(errno.ENOSPC, "No space left on device", "verdict.json")
+
+    monkeypatch.setattr(TrialFolder, "write_verdict", fail)
+    _, made = run_with(tmp_path, monkeypatch, FakePlace(truth))
+    assert verdicts(made)["dom0-old"] is Verdict.CORRUPTS
+    (trial, *_) = next(one for one in made if one.cell.id == "dom0-old").trials
+    assert trial.notes[-1] == "the trial could not be kept: verdict.json: No space left on device"
