@@ -11,7 +11,7 @@ _BYTES = 1 << 16  # with less than this a disk counts as full
 
 
 def is_full(folder: Path) -> bool:
-    """What the system says of the folder's disk; cheap enough for several times a second."""
+    """What the system says about the folder's disk; cheap enough for several times a second."""
     state = os.statvfs(folder)
     return state.f_bavail * state.f_frsize < _BYTES
 
