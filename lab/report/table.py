@@ -10,6 +10,8 @@ from lab.verdict.cell import CellVerdict
 HEADINGS = (
     "cell", "verdict", "expected", "windows", "tried", "hits", "boots", "how sure", "seconds",
 )  # fmt: skip
+ROOMY = 100  # columns of a terminal; a narrower one has no room for TRIED
+TRIED = HEADINGS.index("tried")
 LEFT = 3  # columns of words; the others hold numbers
 # A window is tried when a victim woke in it; a hit is a window in which a check failed.
 HOW_SURE = "how sure: the probability that a kernel {times} the control would have been caught"

@@ -18,7 +18,16 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.report.board import Board, Row, is_note
-from lab.report.table import HEADINGS, LEFT, explain, has_sure, list_unexpected, make_row
+from lab.report.table import (
+    HEADINGS,
+    LEFT,
+    ROOMY,
+    TRIED,
+    explain,
+    has_sure,
+    list_unexpected,
+    make_row,
+)
 from lab.verdict.cell import CellVerdict
 from lab.verdict.severity import Verdict
 
@@ -136,11 +145,10 @@ class Terminal:
 
     def table(self, cells: Sequence[CellVerdict], safety: float) -> None:
         """The closing table; ``safety`` is that of the run's confidence settings."""
-        made = [make_row(cell) for cell in cells]
-        table = Table(
-            box=None, padding=(0, self._gap(made), 0, 0), pad_edge=False, header_style="bold"
-        )
-        for number, heading in enumerate(HEADINGS):
+        headings, *made = (self._fit(row) for row in (HEADINGS, *map(make_row, cells)))
+        gap = self._gap([headings, *made])
+        table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold")
+        for number, heading in enumerate(headings):
             left = number < LEFT
             table.add_column(heading, justify="left" if left else "right", no_wrap=number > 0,
                              overflow="fold")  # fmt: skip
@@ -155,9 +163,12 @@ class Terminal:
         for name, why in list_unexpected(cells):
             self.say(f"  {name}  {why}")
 
+    def _fit(self, row: tuple[str, ...]) -> tuple[str, ...]:
+        return row if self.console.width >= ROOMY else (*row[:TRIED], *row[TRIED + 1 :])
+
     def _gap(self, rows: list[tuple[str, ...]]) -> int:
         """Two spaces between columns where the width allows it, else one."""
-        widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return 2 if sum(widths) + 2 * len(widths) <= self.console.width else 1
 
 

@@ -176,7 +176,8 @@ def read_versions(folder: RunFolder, cells: Sequence[str]) -> dict[str, str]:
     image = (supplies.get("dom0_image") or {}).get("packages", {})
     hypervisor = next((f"{n} {v}" for n, v in image.items() if n.startswith("xen-hyper")), "")
     xens = supplies.get("xens") or {}
-    boards = {trial.facts().board for cell in cells for trial in folder.trials(cell)}
+    booted = (trial for cell in cells for trial in folder.trials(cell))
+    boards = {trial.facts().board for trial in booted if (trial.path / "trial.json").is_file()}
     qemu = f"{supplies['qemu']['version']}, {supplies['accelerator']['name']}"
     found = {
         **{f"{n} Xen": f"{x['package']}, {x['version']}" for n, x in xens.items()},

@@ -70,9 +70,9 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def test_the_table_says_each_thing_once() -> None:
     rows = [make_row(outcome) for outcome in outcomes()]
-    assert rows[0] == ("dom0-x", "CORRUPTS", "yes", "200", "8", "2", "-", "12")
-    assert rows[1] == ("native-x", "CLEAN", "yes", "500", "0", "1", "1 - 9e-07", "4")
-    assert rows[2][2:] == ("no: clean", "500", "0", "1", "1 - 8e-01", "4")
+    assert rows[0] == ("dom0-x", "CORRUPTS", "yes", "200", "-", "8", "2", "-", "12")
+    assert rows[1] == ("native-x", "CLEAN", "yes", "500", "-", "0", "1", "1 - 9e-07", "4")
+    assert rows[2][2:] == ("no: clean", "500", "-", "0", "1", "1 - 8e-01", "4")
     assert rows[3][1] == "impossible"
     assert [name for name, _ in list_unexpected(outcomes())] == ["pv-x", "pvh-x"]
 
@@ -88,13 +88,14 @@ def test_the_table_fits(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     names = ["native-control-fixed", "dom0-control-bad"]
     cells = [
         CellVerdict(Cell(name, "dom0", "x"), Verdict.CLEAN, "", (TrialVerdict(Verdict.CLEAN, "",
-                    windows=1_234_567),) * 10, 1234.0, 9e-7) for name in names
+                    windows=1_234_567, tried=654_321),) * 10, 1234.0, 9e-7) for name in names
     ]  # fmt: skip
     Terminal(Console(width=width)).table(cells, 10)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines[:3]) == 3
     assert max(len(line) for line in lines[:3]) <= width
     assert "native-control-fixed" in lines[1]
+    assert ("6,543,210" in lines[1]) is (width >= 100)
 
 
 def test_outcomes_are_read_back_as_they_were_written(folder: RunFolder) -> None:
