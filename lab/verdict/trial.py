@@ -39,7 +39,8 @@ def judge(facts: TrialFacts, console: bytes, ending: Ending | None) -> TrialVerd
 
     start = next(iter(transcript.of("start")), None)
     mixture = find_mixture(facts.nonce, transcript)
-    if mixture:
+    # A boot's records carry its nonce: what one of this boot saw stays seen beside another's.
+    if mixture and not _saw_corruption(transcript, facts.nonce):
         return say(Verdict.LAB_ERROR, mixture)
     if facts.control and _NM_WARNING.search(console):
         return say(Verdict.LAB_ERROR, "the control kernel warned in #NM: its FPU code is broken")
@@ -82,6 +83,12 @@ def _figures(transcript: Transcript) -> dict[str, Any]:
         "end": end.fields if end else {},
         "example": corrupt[0].fields if corrupt else {},
     }
+
+
+def _saw_corruption(transcript: Transcript, nonce: str) -> bool:
+    """Whether a record that carries this boot's nonce says so."""
+    ours = [r for r in transcript.records if r.fields.get("run") == nonce]
+    return any(r.type == "corrupt" or r.number("corruptions") for r in ours)
 
 
 def _count(counted: list[Record], key: str) -> int | None:

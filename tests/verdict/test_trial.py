@@ -147,6 +147,17 @@ def test_a_program_of_another_boot_is_the_labs_error_on_a_board_too() -> None:
     assert "belongs to another trial" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("run", "expected"), [("cafe", Verdict.CORRUPTS), ("beef", Verdict.LAB_ERROR)]
+)
+def test_what_this_boot_saw_stays_seen_beside_another_boots_records(
+    run: str, expected: Verdict
+) -> None:
+    other = record(40, "progress", t="1.0", windows=9, corruptions=0, run="beef")
+    seen = record(41, "corrupt", t="1.1", reg="mm0", owner="opener/1/2/mm0", run=run)
+    assert verdict(console(end=False) + other + seen).verdict is expected
+
+
 def test_facts_of_before_there_were_boards_are_read() -> None:
     old = {key: value for key, value in asdict(FACTS).items() if key != "board"}
     assert TrialFacts(**old) == FACTS
