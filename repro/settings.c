@@ -76,7 +76,7 @@ void settings_spread(struct settings *settings, u32 vcpus)
 
 bool settings_aim(const struct settings *settings)
 {
-	return settings->aim && !settings->halt;
+	return settings->aim && !settings->halt && !settings->pressure;
 }
 
 static bool refuse(char reason[64], const char *why, const char *word)
