@@ -8,7 +8,7 @@ TREES is a YAML list, or a folder whose subfolders are Linux trees or git reposi
 
 Each is built by the lab's own builder and run as every guest kind that it can be, with a small
 budget. What is known of a series goes to FOLDER/SERIES.json, and all of it to FOLDER/series.md. A
-second call goes on where the first was killed: what has an outcome is not done again.
+second call goes on where the first was killed: what has a verdict is not run again.
 
 Ends with 1 when a cell did not show what its series should. Nothing here is a test.
 """
@@ -88,9 +88,14 @@ class Outcome:
     fixups: list[str] = field(default_factory=list)
     seconds: float = 0.0
     reason: str = ""
-    run: str = ""  # the folder of its run
-    done: bool = False
+    run: str = ""  # the folder of its newest run
+    complete: bool = False  # that run is over
     kinds: dict[str, Shown] = field(default_factory=dict)
+
+    def lacks(self, kinds: Iterable[GuestKind]) -> list[GuestKind]:
+        """Kinds without a verdict so far; a fault of the lab is none."""
+        shown = {kind: self.kinds.get(kind) for kind in kinds}
+        return [kind for kind, one in shown.items() if one is None or one.verdict == "LAB_ERROR"]
 
     @property
     def as_expected(self) -> bool:
@@ -133,6 +138,12 @@ def needs_slab(release: Release) -> bool:
     return release < _SLAB_BEFORE
 
 
+def name_cells(tree: Tree, release: Release, kinds: Iterable[GuestKind]) -> list[str]:
+    """The ids of a series' cells."""
+    variation = "~noxsave" if is_eager_anyway(release) else ""
+    return [f"{kind}-{tree.series}{variation if kind != 'native' else ''}" for kind in kinds]
+
+
 def make_config(
     tree: Tree, release: Release, kinds: Sequence[GuestKind], fragments: Sequence[Path]
 ) -> dict[str, Any]:
@@ -140,11 +151,10 @@ def make_config(
 
     A kernel that should be clean is measured by the lab's own control.
     """
-    variation = "~noxsave" if is_eager_anyway(release) else ""
-    cells = {kind: f"{kind}-{tree.series}{variation if kind != 'native' else ''}" for kind in kinds}
+    cells = dict(zip(kinds, name_cells(tree, release, kinds), strict=True))
     affected = is_affected(release) and tree.patch is None
     corrupt = [cells[kind] for kind in kinds if affected and kind in ("dom0", "pv")]
-    either = [cells[kind] for kind in kinds if kind == "native" and variation]
+    either = [cells[kind] for kind in kinds if kind == "native" and is_eager_anyway(release)]
     clean = [cell for cell in cells.values() if cell not in (*corrupt, *either)]
     kernel: dict[str, Any] = {"tree": tree.tree}
     kernel |= {"rev": tree.rev} if tree.rev is not None else {}
@@ -245,7 +255,7 @@ class Bench:
     def work(self, tree: Tree) -> Outcome:
         """Build and run it, or as much of it as is not done."""
         outcome = self.load(tree)
-        if outcome.done:
+        if outcome.version and not outcome.lacks(self._list_kinds(outcome)):
             return outcome
         outcome.reason = ""
         try:
@@ -265,23 +275,29 @@ class Bench:
         kernel = build_tree(tree.series, tree.tree, tree.rev, patches, _say, fragments=fragments)
         note_build(outcome, kernel)
         self.keep(outcome)
-        kinds = list_kinds(release, self.kinds)
+        made = make_config(tree, release, list_kinds(release), fragments)
         config = self.folder / f"{tree.series}.yaml"
-        write_atomic(config, yaml.safe_dump(make_config(tree, release, kinds, fragments)))
-        self._run(tree, config, outcome)
+        write_atomic(config, yaml.safe_dump(made))
+        missing = outcome.lacks(self._list_kinds(outcome))
+        self._run(tree, ["-c", str(config), *name_cells(tree, release, missing)], outcome)
+
+    def _list_kinds(self, outcome: Outcome) -> list[GuestKind]:
+        return list_kinds(read_release(outcome.version), self.kinds)
 
     def _write_fragments(self) -> list[Path]:
         path = self.folder / "slab.config"
         write_atomic(path, SLAB)
         return [path]
 
-    def _run(self, tree: Tree, config: Path, outcome: Outcome) -> None:
-        """Run the cells in a process of their own, by `lab run` or its --resume."""
+    def _run(self, tree: Tree, words: list[str], outcome: Outcome) -> None:
+        """Run cells in a process of their own: `lab run`, or --resume where one was cut off."""
         runs = self.folder / "runs" / tree.series
-        begun = runs / "latest"
-        words = ["-c", str(config), "--results", str(runs)]
-        if (begun / "manifest.json").is_file():
-            words = ["--resume", str(begun.resolve())]
+        newest = runs / "latest"
+        began = (newest / "manifest.json").is_file()
+        if began and (str(newest.resolve()) != outcome.run or not outcome.complete):
+            words = ["--resume", str(newest.resolve())]
+        else:
+            words = [*words, "--results", str(runs)]
         log = self.folder / f"{tree.series}.log"
         _say(f"{tree.series}: lab run {' '.join(words)}")
         with log.open("a") as output:
@@ -293,13 +309,14 @@ class Bench:
                 child.terminate()  # Ctrl-C is ignored by what a shell started in the background
                 child.wait()
                 code = None
-        if not (begun / "summary.json").is_file():
+        if not (newest / "summary.json").is_file():
             raise LabError(f"lab run ended with {code}: {find_last(log.read_text())}")
-        folder = RunFolder.open(begun)
+        folder = RunFolder.open(newest)
         outcome.run = str(folder.path)
         note_cells(outcome, tree, read_outcomes(folder))
-        outcome.done = code is not None and code >= 0 and code != Exit.INTERRUPTED
-        if not outcome.done:
+        over = code is not None and code >= 0  # not killed
+        outcome.complete = over and code not in (Exit.LAB_ERROR, Exit.INTERRUPTED)
+        if code is None:
             outcome.reason = f"cut off after {self.limit / 60:.0f} minutes"
 
 
@@ -313,7 +330,9 @@ def note_build(outcome: Outcome, kernel: Kernel) -> None:
 def note_cells(outcome: Outcome, tree: Tree, cells: Sequence[CellVerdict]) -> None:
     """By guest kind; the control of another kernel is left out."""
     for cell in cells:
-        if cell.cell.kernel == tree.series:
+        own = cell.cell.kernel == tree.series
+        # A cell that came along as a control again does not replace what it has shown.
+        if own and outcome.lacks([cell.cell.guest]):
             outcome.kinds[cell.cell.guest] = make_shown(cell)
 
 

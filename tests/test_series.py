@@ -150,7 +150,7 @@ def test_an_eager_kernel_may_prove_nothing_natively() -> None:
 
 def test_the_table_has_a_row_for_each_series_and_a_reason_for_what_is_missing() -> None:
     built = Outcome(
-        "2.6.32", "2.6.32", "gcc-12 (Debian 12.2.0-14) 12.2.0", ["pie", "cet"], 301.5, done=True,
+        "2.6.32", "2.6.32", "gcc-12 (Debian 12.2.0-14) 12.2.0", ["pie", "cet"], 301.5,
         kinds={"pv": Shown("CORRUPTS", True, 24, 1, 1)},
     )  # fmt: skip
     broken = Outcome("2.6.29", "2.6.29", reason="does not build: xen-asm_64.S:48: Error")
@@ -166,16 +166,25 @@ def bench(folder: Path) -> Bench:
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
-    known = Outcome("3.2", "3.2.0", done=True, kinds={"pv": Shown("CORRUPTS", True, 24, 1, 1)})
-    bench(tmp_path).keep(known)
-    assert bench(tmp_path).work(Tree("3.2", "/there/is/no/such/tree")) == known
+    known = Outcome("3.2", "3.2.0", kinds={"pv": Shown("CORRUPTS", True, 24, 1, 1)})
+    bench = Bench(tmp_path, ["pv"], 60)
+    bench.keep(known)
+    assert bench.work(Tree("3.2", "/there/is/no/such/tree")) == known
+
+
+def test_what_the_lab_failed_at_and_what_was_not_asked_for_before_is_still_to_do() -> None:
+    shown = {"native": Shown("CLEAN", True), "dom0": Shown("LAB_ERROR", False)}
+    assert Outcome("3.2", kinds=shown).lacks(KINDS) == ["dom0", "pv", "hvm"]
+    later = Outcome("3.2", kinds=dict(shown))
+    again = [outcome("3.2", kind, Verdict.CRASHED, "clean") for kind in ("native", "dom0")]
+    note_cells(later, Tree("3.2", "/tree"), again)
+    assert [later.kinds[kind].verdict for kind in ("native", "dom0")] == ["CLEAN", "CRASHED"]
 
 
 def test_a_tree_that_is_not_there_or_does_not_build_is_a_row(tmp_path: Path, cache: Path) -> None:
     assert cache.is_dir()
     gone = bench(tmp_path).work(Tree("3.4", "/there/is/no/such/tree"))
     assert "there is no such folder" in gone.reason
-    assert not gone.done
     tree = tmp_path / "3.2"
     tree.mkdir()
     (tree / "Makefile").write_text(f"VERSION = 3\nPATCHLEVEL = 2\n{MAKEFILE}")
