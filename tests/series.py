@@ -38,7 +38,7 @@ from lab.kernel.make import BuildFailed
 from lab.kernel.tree import build_tree, find_source
 from lab.system.files import write_atomic
 from lab.system.process import tie
-from lab.verdict.cell import CellVerdict
+from lab.verdict.cell import NOT_YET, CellVerdict
 from tests.helpers.project import PROJECT
 
 KINDS: tuple[GuestKind, ...] = ("native", "dom0", "pv", "hvm")
@@ -88,8 +88,7 @@ class Outcome:
     fixups: list[str] = field(default_factory=list)
     seconds: float = 0.0
     reason: str = ""
-    run: str = ""  # the folder of its newest run
-    complete: bool = False  # that run is over
+    run: str = ""  # the folder of the newest run that came to its end
     kinds: dict[str, Shown] = field(default_factory=dict)
 
     def lacks(self, kinds: Iterable[GuestKind]) -> list[GuestKind]:
@@ -294,7 +293,7 @@ class Bench:
         runs = self.folder / "runs" / tree.series
         newest = runs / "latest"
         began = (newest / "manifest.json").is_file()
-        if began and (str(newest.resolve()) != outcome.run or not outcome.complete):
+        if began and str(newest.resolve()) != outcome.run:
             words = ["--resume", str(newest.resolve())]
         else:
             words = [*words, "--results", str(runs)]
@@ -311,13 +310,11 @@ class Bench:
                 code = None
         if not (newest / "summary.json").is_file():
             raise LabError(f"lab run ended with {code}: {find_last(log.read_text())}")
-        folder = RunFolder.open(newest)
-        outcome.run = str(folder.path)
-        note_cells(outcome, tree, read_outcomes(folder))
-        over = code is not None and code >= 0  # not killed
-        outcome.complete = over and code not in (Exit.LAB_ERROR, Exit.INTERRUPTED)
-        if code is None:
+        note_cells(outcome, tree, read_outcomes(RunFolder.open(newest)))
+        if code is None or code == Exit.INTERRUPTED:
             outcome.reason = f"cut off after {self.limit / 60:.0f} minutes"
+        else:
+            outcome.run = str(newest.resolve())
 
 
 def note_build(outcome: Outcome, kernel: Kernel) -> None:
@@ -330,7 +327,7 @@ def note_build(outcome: Outcome, kernel: Kernel) -> None:
 def note_cells(outcome: Outcome, tree: Tree, cells: Sequence[CellVerdict]) -> None:
     """By guest kind; the control of another kernel is left out."""
     for cell in cells:
-        own = cell.cell.kernel == tree.series
+        own = cell.cell.kernel == tree.series and cell.reason != NOT_YET
         # A cell that came along as a control again does not replace what it has shown.
         if own and outcome.lacks([cell.cell.guest]):
             outcome.kinds[cell.cell.guest] = make_shown(cell)
