@@ -92,7 +92,7 @@ class Outcome:
     kinds: dict[str, Shown] = field(default_factory=dict)
 
     def lacks(self, kinds: Iterable[GuestKind]) -> list[GuestKind]:
-        """Kinds without a verdict so far; a fault of the lab is none."""
+        """Kinds without a verdict so far; a fault of the lab does not count."""
         shown = {kind: self.kinds.get(kind) for kind in kinds}
         return [kind for kind, one in shown.items() if one is None or one.verdict == "LAB_ERROR"]
 
