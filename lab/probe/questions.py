@@ -20,8 +20,8 @@ class Abi(Enum):
     @property
     def sentence(self) -> str:
         if self is Abi.CLEAR:
-            return "TS clear in #NM: the ABI that exposes the bug"
-        return "TS set in #NM, as a processor leaves it"
+            return "clear in #NM: the ABI that exposes the bug"
+        return "set in #NM, as a processor leaves it"
 
 
 @dataclass(frozen=True)
