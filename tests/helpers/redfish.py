@@ -12,11 +12,13 @@ embedded driver's QEMU outlives its process: SIGTERM ends both, so the process d
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.request
 from base64 import b64encode
@@ -144,14 +146,15 @@ def main(folder: Path, port: int) -> None:
 
     libvirt.virEventRegisterDefaultImpl()
     threading.Thread(target=_run_events, daemon=True).start()
-    root = folder / "libvirt"
-    root.mkdir(exist_ok=True)
+    # A socket's path has 107 characters at most, and pytest's folders have long names.
+    root = Path(tempfile.mkdtemp(prefix="bmc-"))
     connection = libvirt.open(prepare_embedded(root))
     domain = connection.defineXML((folder / "domain.xml").read_text())
 
     def end(*_signal: object) -> None:
         if domain.isActive():
             domain.destroy()
+        shutil.rmtree(root, ignore_errors=True)
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, end)
