@@ -4,15 +4,15 @@
     power    sushy-tools' emulator, a libvirt domain in the embedded driver, in one process
     console  QEMU's serial port, socat's pair of terminals, ser2net without a protocol
 
-Run as a program it is the BMC: `python -m tests.helpers.redfish FOLDER PORT`, with the domain in
-FOLDER/domain.xml, who may log in in FOLDER/htpasswd, and its certificate in FOLDER/bmc.pem. The
-embedded driver's QEMU outlives its process: SIGTERM ends both, so the process dies by that one.
+Run as a program it is the BMC: `python -m tests.helpers.redfish FOLDER PORT SOCKETS`, with the
+domain in FOLDER/domain.xml, who may log in in FOLDER/htpasswd, its certificate in FOLDER/bmc.pem,
+and libvirt's own files in SOCKETS. The embedded driver's QEMU outlives its process: SIGTERM ends
+both, so the process dies by that one.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -67,6 +67,8 @@ class RedfishRig(Rig):
     def __init__(self, folder: Path, machine: Sequence[str]) -> None:
         super().__init__(folder, machine)
         self.redfish_port = free_port()
+        # A socket's path has 107 characters at most, and pytest's folders have long names.
+        self._sockets = tempfile.mkdtemp(prefix="bmc-")
 
     @property
     def certificate(self) -> Path:
@@ -100,8 +102,9 @@ class RedfishRig(Rig):
         self._make_certificate()
         words_ = [sys.executable, "-m", "tests.helpers.redfish", str(self.folder)]
         with (self.folder / "bmc.log").open("ab") as log:
+            words_ += [str(self.redfish_port), self._sockets]
             self._processes["bmc"] = subprocess.Popen(
-                tie([*words_, str(self.redfish_port)], "TERM"), stdin=subprocess.DEVNULL,
+                tie(words_, "TERM"), stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, cwd=PROJECT, process_group=0,
             )  # fmt: skip
         Deadline(_SECONDS).wait_for(self._answers, "the BMC")
@@ -124,6 +127,7 @@ class RedfishRig(Rig):
         if process is not None:
             process.terminate()
             process.wait(30)
+        shutil.rmtree(self._sockets, ignore_errors=True)
         super().stop()
 
     def power_state(self) -> str:
@@ -141,22 +145,19 @@ class RedfishRig(Rig):
             return dict(json.load(answer))
 
 
-def main(folder: Path, port: int) -> None:
+def main(folder: Path, port: int, root: Path) -> None:
     import libvirt
     from sushy_tools.emulator.main import app
 
     libvirt.virEventRegisterDefaultImpl()
     threading.Thread(target=_run_events, daemon=True).start()
-    # A socket's path has 107 characters at most, and pytest's folders have long names.
-    root = Path(tempfile.mkdtemp(prefix="bmc-"))
     connection = libvirt.open(prepare_embedded(root))
     domain = connection.defineXML((folder / "domain.xml").read_text())
 
     def end(*_signal: object) -> None:
         if domain.isActive():
             domain.destroy()
-        shutil.rmtree(root, ignore_errors=True)
-        os._exit(0)  # an orderly end makes folders again
+        sys.exit(0)
 
     signal.signal(signal.SIGTERM, end)
     # The embedded driver takes about ten opens in a process, and the emulator opens it each time.
@@ -191,4 +192,4 @@ def _run_events() -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
