@@ -11,12 +11,14 @@ enum {
 	SHORTEST = 50,
 	LONGEST = 20000,
 	AMPLE = 6,        /* times the child's way back: the sleep is longer than it need be */
-	IDLE_MOST = 16,   /* such shots in a row */
-	MISSED_MOST = 2,  /* shots in a row in which the child came back too late */
+	IDLE_MOST = 16,   /* such shots, less those that were not */
+	MISSED_MOST = 4,  /* shots in which the child came back too late: each weighs two */
+	FIRST_FEW = 3,    /* times of expiry that a delay is made of */
 	UNKICKED = 20000, /* us; then the victim checks all the same */
 	CLOSED = 20000,   /* us that a victim waits for the end of a window */
 	TICK = 6,         /* bits: 64 cycles are a tick, so that 32 bits hold over a minute */
 	FINEST = 16,      /* a step is this part of a window */
+	FEW = 3,          /* early shots in a row; then larger steps */
 	EARLY_MOST = 12,  /* in a row; then the delay is found anew */
 	HOPELESS = 1 << 25, /* ticks, a second and more: the target does not wake */
 	BACK = 3,         /* steps back after a shot that came too late */
@@ -100,7 +102,7 @@ static u32 fine(const struct lane *lane)
 	return lane->width / FINEST + 1;
 }
 
-/* The middle one: a late reader of the clock, or a late timer, must not count. */
+/* The middle one of three: a late reader of the clock, or a late timer, must not count. */
 static u32 middle(const u32 of[EXPIRIES])
 {
 	const u32 low = of[0] < of[1] ? of[0] : of[1];
@@ -114,6 +116,10 @@ static void step_back(struct lane *lane, u32 by)
 	lane->delay = lane->delay > 2 * by ? lane->delay - by : lane->delay / 2 + 1;
 }
 
+/*
+ * A child that did not run when the timer expired, because its processor did something else, has
+ * seen it too early. So of several the latest is the best.
+ */
 static u32 latest(const u32 of[EXPIRIES])
 {
 	u32 when = of[0];
@@ -129,7 +135,7 @@ static void came_late(struct lane *lane, u32 expired)
 	lane->early = 0;
 	lane->late++;
 	lane->expired[lane->seen++ % EXPIRIES] = expired;
-	if (!lane->delay && lane->seen < EXPIRIES)
+	if (!lane->delay && lane->seen < FIRST_FEW)
 		return;
 	if (!lane->delay)
 		lane->delay = middle(lane->expired);
@@ -144,9 +150,15 @@ static void came_late(struct lane *lane, u32 expired)
  */
 static void came_early(struct lane *lane, bool inside)
 {
+	const u32 when = latest(lane->expired);
+	const u32 near = when > BACK * fine(lane) ? when - BACK * fine(lane) : 0;
+
 	lane->late = 0;
 	lane->early = inside ? 0 : lane->early + 1;
-	lane->delay += fine(lane) << (lane->early > 2 ? lane->early - 2 : 0);
+	if (lane->early == FEW && lane->delay + fine(lane) < near)
+		lane->delay = near;
+	else
+		lane->delay += fine(lane) << (lane->early > FEW ? lane->early - FEW : 0);
 	if (lane->early > EARLY_MOST)
 		lane->early = lane->delay = lane->seen = 0;
 }
@@ -154,14 +166,22 @@ static void came_early(struct lane *lane, bool inside)
 static void sleep_for(struct lane *lane, u32 us)
 {
 	lane->sleep_us = us;
-	lane->delay = lane->seen = lane->missed = lane->idle = 0;
+	lane->delay = lane->seen = lane->missed = lane->idle = lane->late = 0;
+	for (u32 i = 0; i < EXPIRIES; i++)
+		lane->expired[i] = 0;
 }
 
 /* The child must be back while the target sleeps, but does not have to wait long. */
 static void adapt_sleep(struct lane *lane, const struct shot *shot)
 {
-	lane->missed = shot->missed ? lane->missed + 1 : 0;
-	lane->idle = shot->back < lane->delay / AMPLE ? lane->idle + 1 : 0;
+	if (shot->missed)
+		lane->missed += 2;
+	else if (lane->missed)
+		lane->missed--;
+	if (!shot->missed && shot->back < lane->delay / AMPLE)
+		lane->idle++;
+	else if (lane->idle)
+		lane->idle--;
 	if (lane->missed >= MISSED_MOST && lane->sleep_us < LONGEST)
 		sleep_for(lane, lane->sleep_us * 2);
 	else if (lane->idle >= IDLE_MOST && lane->sleep_us > SHORTEST)

@@ -17,7 +17,7 @@
 
 struct board;
 
-enum { EXPIRIES = 3 };
+enum { EXPIRIES = 5 };
 
 /* An opener's windows, of which at most one is open at a time, and its aim. */
 struct lane {
@@ -28,7 +28,7 @@ struct lane {
 	u32 delay;        /* from its falling asleep to the FPU instruction, in ticks; 0: unknown */
 	u32 width;        /* of a window in which nobody woke, in ticks */
 	u32 early, late;  /* shots of one kind in a row */
-	u32 missed, idle; /* ... and those in which the child came back too late, or far too soon */
+	u32 missed, idle; /* those in which the child came back too late, or far too soon */
 	u32 seen;         /* times of expiry, while the delay is unknown, and the last of them */
 	u32 expired[EXPIRIES];
 };
