@@ -20,6 +20,7 @@ enum {
 	TIMER = 32, SPURIOUS = 255, RETURN = 128,
 	KERNEL_GATE = 0x8e, USER_GATE = 0xee,
 	TICKS = 1000000, /* of the local APIC's timer: milliseconds */
+	LINGER = 1000,   /* halts until a guest ends: some seconds */
 };
 
 struct multiboot_info {
@@ -108,8 +109,12 @@ NORETURN void machine_end(bool crashed)
 {
 	u32 reason = crashed ? SHUTDOWN_CRASH : SHUTDOWN_POWER_OFF;
 
-	if (on_ring)
+	if (on_ring) {
 		console_flush();
+		/* What dom0 has not read is lost with the domain; who reads the end destroys it. */
+		for (u32 halts = 0; halts < LINGER && !crashed; halts++)
+			machine_halt();
+	}
 	if (on_xen)
 		asm_hypercall(hypercall_page, SCHED_OP, SCHED_SHUTDOWN, (u32)&reason);
 	while (!(asm_in8(SERIAL + 5) & 0x40))

@@ -12,6 +12,7 @@ enum {
 	WRITABLE = 7,     /* present, writable, user: a PV guest's kernel runs in user mode */
 	INVALIDATE = 2,   /* UVMF_INVLPG */
 	NAP = 2000000,    /* nanoseconds of a halt */
+	LINGER = 5000,    /* naps until a guest ends: some 10 s */
 	PATIENCE = 50,    /* tries */
 	MASK_EVENTS = 4,  /* of trap_info.flags */
 };
@@ -69,8 +70,12 @@ NORETURN void machine_end(bool crashed)
 	/* Xen halts the machine when dom0 powers off by this call; rebooted, QEMU ends. */
 	u32 reason = is_dom0() ? SHUTDOWN_REBOOT : SHUTDOWN_POWER_OFF;
 
-	if (!is_dom0())
+	if (!is_dom0()) {
 		console_flush();
+		/* What dom0 has not read is lost with the domain; who reads the end destroys it. */
+		for (u32 naps = 0; naps < LINGER; naps++)
+			machine_halt();
+	}
 	if (crashed)
 		reason = SHUTDOWN_CRASH;
 	for (;;)
