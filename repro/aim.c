@@ -34,6 +34,11 @@ static bool reached(u32 now, u32 when)
 	return (s32)(now - when) >= 0;
 }
 
+bool lane_open(const struct lane *lane)
+{
+	return board_read(&lane->begun) != board_read(&lane->done);
+}
+
 /* Openers share victims evenly: those whose number has the same remainder, in turns. */
 static u32 choose(u32 opener, u32 serial, u32 openers, u32 victims)
 {
@@ -82,7 +87,6 @@ struct shot aim_take(struct board *board, u32 opener, u32 serial,
 	target->lane = opener - 1;
 	target->sleep_us = lane->sleep_us;
 	shot.kick = board_read(&target->kicks) + 1;
-	board_count(&board->kicks);
 	board_count(&target->kicks);
 	sys_wake(&target->kicks);
 	if (board_read(&target->armed) == shot.kick)
@@ -215,7 +219,6 @@ void aim_nap(struct board *board, u32 victim)
 {
 	struct target *target = &board->target[victim - 1];
 	const u32 before = board_read(&target->awake);
-	const struct lane *lane;
 	u32 kick;
 
 	target->inside = false;
@@ -224,20 +227,18 @@ void aim_nap(struct board *board, u32 victim)
 	kick = board_read(&target->kicks);
 	if (kick == before)
 		return;
-	lane = &board->lane[target->lane];
 	target->slept = ticks();
 	__atomic_store_n(&target->armed, kick, __ATOMIC_SEQ_CST);
 	sys_sleep(target->sleep_us);
-	target->inside = board_read(&lane->begun) != board_read(&lane->done);
+	target->inside = lane_open(&board->lane[target->lane]);
 	__atomic_store_n(&target->awake, kick, __ATOMIC_SEQ_CST);
 }
 
 void aim_leave(struct board *board, u32 victim)
 {
 	struct target *target = &board->target[victim - 1];
-	const struct lane *lane = &board->lane[target->lane];
 	const u32 over = board_read(&target->over);
 
-	if (target->inside && board_read(&lane->begun) != board_read(&lane->done))
+	if (target->inside && lane_open(&board->lane[target->lane]))
 		sys_wait(&target->over, over, CLOSED);
 }

@@ -33,6 +33,9 @@ struct lane {
 	u32 expired[EXPIRIES];
 };
 
+/* Whether a window of it is open right now. */
+bool lane_open(const struct lane *lane);
+
 /* A victim as a target. `kicks` and `over` are what it waits for. */
 struct target {
 	u32 kicks;     /* by children on their way to a window */

@@ -26,7 +26,6 @@ struct board {
 	u32 attempts;             /* first FPU instructions about to be executed */
 	u32 windows;              /* ... and completed */
 	u32 inherited;            /* first uses of children whose parent had used the FPU */
-	u32 kicks;                /* aim=1: by children on their way to a window */
 	u32 tried;                /* windows in which a victim woke that a changed register shows */
 	u32 struck;               /* ... and its check failed */
 	u32 lost;                 /* opener children that ended by a signal, or fork failures */

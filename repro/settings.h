@@ -44,7 +44,10 @@ struct settings {
 void settings_default(struct settings *settings);
 /* With lanes=1: as many openers and victims for each vCPU, in their places. */
 void settings_spread(struct settings *settings, u32 vcpus);
-/* Whether victims are to be aimed: openers that are held back reach no window in time. */
+/*
+ * Whether openers aim. Those that are held back reach no window in time, and with memory short
+ * windows last long, and children that wait for a moment were seen to have none.
+ */
 bool settings_aim(const struct settings *settings);
 /* One word. False, and why in `reason`, when it is not a setting or has a wrong value. */
 bool settings_word(struct settings *settings, const char *word, char reason[64]);

@@ -22,12 +22,10 @@ struct nap {
 	u32 window;          /* in which it woke last, and a changed register would show; or 0 */
 };
 
-/* What the registers held since the load is not this victim's: another task has used them. */
+/* The open window, if another task has used the registers since the load; or 0. */
 static u32 window_of(const struct lane *lane, u32 uses)
 {
-	const u32 begun = board_read(&lane->begun);
-
-	return begun != board_read(&lane->done) && board_read(&lane->uses) != uses ? begun : 0;
+	return lane_open(lane) && board_read(&lane->uses) != uses ? board_read(&lane->begun) : 0;
 }
 
 static void nap(struct nap *nap, struct random *random)
@@ -47,7 +45,7 @@ static bool hold(struct nap *how, struct random *random, const struct owner *own
 {
 	struct lane *lane = how->lane;
 	/* What is loaded inside a window is lost with it, and says nothing about the next. */
-	const bool outside = lane && board_read(&lane->begun) == board_read(&lane->done);
+	const bool outside = lane && !lane_open(lane);
 	const u32 uses = lane ? board_read(&lane->uses) : 0;
 	struct check check;
 
