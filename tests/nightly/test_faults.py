@@ -16,6 +16,7 @@ import pytest
 from lab.errors import LabError
 from lab.evidence.run import RunFolder
 from lab.exitcodes import Exit
+from tests.helpers.disk import small_disk
 from tests.helpers.lab import environment
 from tests.helpers.nightlab import BAD, DAY, NightLab, by_kernel, set_up
 
@@ -72,13 +73,8 @@ def test_a_killed_night_is_continued(
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 400 KiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("no file system can be mounted here: it needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "small", 400) as place:
+        yield place
 
 
 def end_of(lab: NightLab) -> str:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from lab.verdict.facts import TrialFacts
 from lab.verdict.severity import Verdict
 from lab.verdict.trial import judge
 from tests.helpers.consoles import console
+from tests.helpers.disk import small_disk
 
 FACTS = TrialFacts("native-x", 1, "cafe", "native", "x", 100, 100)
 
@@ -37,13 +36,8 @@ def verdict(folder: Path, ending: Ending) -> Verdict:
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("no file system can be mounted here: it needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "small", 256) as place:
+        yield place
 
 
 @pytest.mark.parametrize("corruptions", [0, 3])
