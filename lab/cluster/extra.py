@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from lab.errors import UserError
+from lab.system.extras import list_missing
 
 MODULES = ("distributed", "cryptography")
 
 
 def require() -> None:
     """UserError, a sentence that says what to install, unless all of it is here."""
-    missing = [name for name in MODULES if importlib.util.find_spec(name) is None]
+    missing = list_missing(MODULES)
     if missing:
         raise UserError(
             f"a cluster needs Python packages that are not installed ({', '.join(missing)}): "

@@ -27,11 +27,11 @@ from lab.supplies.gather import Supplies
 from lab.system.answers import cached_sha256
 from lab.system.files import write_atomic
 from lab.trial.assignment import Assignment
+from lab.trial.limits import QEMU_MIB
 from lab.trial.machine import OwnMachine
 from lab.trial.place import show
 from lab.verdict.facts import TrialFacts, TrialVerdict
 
-QEMU_MIB = 128  # of a QEMU, besides its guest's memory and Xen's
 _TRIES = 4  # to have a boot begun
 _GRACE = 60.0  # seconds after a boot's own deadline, until its worker is given up
 _LOOK = 0.5

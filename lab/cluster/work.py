@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import threading
@@ -23,11 +22,10 @@ from lab.cluster.attempt import CONSOLE, Answer, Attempt, Said
 from lab.cluster.version import explain_difference, name_version
 from lab.console.text import tail
 from lab.console.watch import Ending
-from lab.evidence.manifest import name_system
 from lab.evidence.rules import hash_rules
 from lab.qemu import accelerator, choice
 from lab.qemu.identity import read_firmware
-from lab.system.machine import cores, memory_mib, processor
+from lab.system.machine import describe
 from lab.system.process import tie
 from lab.system.project import PYTHON_PATH
 from lab.system.scratch import open_scratch
@@ -48,12 +46,7 @@ def survey(wanted: str) -> dict[str, Any]:
     return {
         "lab": name_version(),
         "rules": hash_rules(),
-        "kernel": platform.release(),
-        "system": name_system(),
-        "processor": processor(),
-        "cores": cores(),
-        "memory_mib": memory_mib(),
-        "python": platform.python_version(),
+        **describe(),
         "qemu": {**asdict(binary), "path": str(binary.path)},
         "accelerator": asdict(accel),
         "firmware": read_firmware(binary.path),

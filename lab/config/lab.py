@@ -245,6 +245,10 @@ class LabConfig(Model):
             return [name for name, one in self.boards.items() if named.tag in one.tags]
         return [named.board] if isinstance(named.board, str) else list(named.board or ())
 
+    def xen_of(self, name: str) -> XenConfig:
+        """The hypervisor of that name under `xens:`, or for "" the one under `xen:`."""
+        return self.xens[name] if name else self.xen
+
     def pool_of(self, name: str) -> list[str]:
         """The boards of a host that has several; none for any other."""
         found = self.boards_of(name)

@@ -11,7 +11,7 @@ from lab import __version__
 from lab.evidence.rules import hash_rules
 from lab.evidence.run import FORMAT
 from lab.system.clock import now
-from lab.system.machine import cores, memory_mib, processor
+from lab.system.machine import describe
 
 
 def make_manifest(supplies: dict[str, Any], repeat: str) -> dict[str, Any]:
@@ -23,22 +23,6 @@ def make_manifest(supplies: dict[str, Any], repeat: str) -> dict[str, Any]:
         "began": now(),
         "command": repeat,
         "argv": sys.argv,
-        "machine": {
-            "name": platform.node(),
-            "kernel": platform.release(),
-            "system": name_system(),
-            "processor": processor(),
-            "cores": cores(),
-            "memory_mib": memory_mib(),
-            "python": platform.python_version(),
-        },
+        "machine": {"name": platform.node(), **describe()},
         "supplies": supplies,
     }
-
-
-def name_system() -> str:
-    """The distribution's own name."""
-    try:
-        return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
-    except OSError:
-        return "unknown"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from lab.console import records
 from lab.console.watch import MOST_BYTES, Ending
-from lab.evidence.content import dump, load
+from lab.evidence.content import dump, dump_records, load
 from lab.system.files import read_from, write_atomic
 from lab.verdict.facts import TrialFacts, TrialVerdict
 
@@ -47,8 +46,8 @@ class TrialFolder:
 
     def write_verdict(self, verdict: TrialVerdict) -> None:
         """The records as JSON lines, and the verdict; last, so its presence means done."""
-        lines = [json.dumps(r.as_json()) for r in records.parse(self.read_console()).records]
-        write_atomic(self.path / "records.jsonl", "".join(f"{line}\n" for line in lines))
+        found = records.parse(self.read_console()).records
+        write_atomic(self.path / "records.jsonl", dump_records(found))
         self._write("verdict.json", verdict.as_json())
 
     def read_console(self) -> bytes:

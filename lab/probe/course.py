@@ -68,12 +68,11 @@ def add_args(config: LabConfig, xen: str, args: str) -> LabConfig:
     """With more words on that Xen's command line: pure."""
     if not args:
         return config
-    if not xen:
-        changed = config.xen.model_copy(update={"args": f"{config.xen.args} {args}".strip()})
-        return config.model_copy(update={"xen": changed})
-    known = config.xens[xen]
+    known = config.xen_of(xen)
     changed = known.model_copy(update={"args": f"{known.args} {args}".strip()})
-    return config.model_copy(update={"xens": {**config.xens, xen: changed}})
+    return config.model_copy(
+        update={"xens": {**config.xens, xen: changed}} if xen else {"xen": changed}
+    )
 
 
 def gather(config: LabConfig, asked: Asked, report: Callable[[str, str], None]) -> Supplies:
@@ -81,7 +80,7 @@ def gather(config: LabConfig, asked: Asked, report: Callable[[str, str], None]) 
 
     UserError for a kind that this machine cannot run.
     """
-    chosen = config.xens[asked.xen] if asked.xen else config.xen
+    chosen = config.xen_of(asked.xen)
     images = [probe(64), probe(32)]
     if _on_host(asked.kinds):
         supplies = gather_host(config, report)
@@ -141,7 +140,7 @@ def _begin(job: Job, asked: Asked, kind: GuestKind) -> tuple[Evidence, str, str]
 
 def _ask_machine(job: Job, asked: Asked, kind: GuestKind) -> Finding:
     evidence, nonce, words = _begin(job, asked, kind)
-    chosen = job.config.xens[asked.xen] if asked.xen else job.config.xen
+    chosen = job.config.xen_of(asked.xen)
     argv = place.make_command(job.supplies, kind, chosen.args, words, evidence.console)
     evidence.begin(nonce, {"qemu": argv})
     return evidence.end(place.boot_machine(argv, evidence.console, job.stop))

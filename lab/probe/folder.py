@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from lab.config.kinds import GUEST_KINDS, GuestKind
 from lab.console.records import PROBE_MARK, parse
 from lab.console.watch import Ending
 from lab.errors import UserError
-from lab.evidence.content import dump, load
+from lab.evidence.content import dump, dump_records, load
 from lab.probe.judge import Finding, judge
 from lab.system.files import write_atomic
 
@@ -50,9 +49,8 @@ class Evidence:
     def end(self, ending: Ending) -> Finding:
         """After it: how it ended, and what the console shows."""
         write_atomic(self.path / "ended.json", dump(asdict(ending)))
-        console = self.console.read_bytes()
-        lines = [json.dumps(r.as_json()) for r in parse(console, PROBE_MARK).records]
-        write_atomic(self.path / "records.jsonl", "".join(f"{line}\n" for line in lines))
+        found = parse(self.console.read_bytes(), PROBE_MARK).records
+        write_atomic(self.path / "records.jsonl", dump_records(found))
         finding = self.judge()
         write_atomic(self.path / "verdict.json", dump(finding.as_json()))
         return finding

@@ -14,14 +14,14 @@ from lab.config.cells import Cell
 from lab.config.lab import LabConfig
 from lab.config.spread import goes
 from lab.errors import LabError, UserError
-from lab.evidence.manifest import make_manifest, name_system
+from lab.evidence.manifest import make_manifest
 from lab.evidence.run import RunFolder
 from lab.report.terminal import Terminal
 from lab.run.outcomes import Outcomes
 from lab.run.schedule import Schedule
 from lab.supplies.gather import Supplies, gather_showing
 from lab.system.clock import now
-from lab.system.machine import cores, processor
+from lab.system.machine import cores, name_system, processor
 from lab.trial.job import Job
 from lab.verdict.cell import CellVerdict
 

@@ -47,3 +47,23 @@ def read_available(meminfo: str) -> int:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) >> 10
     raise LabError("/proc/meminfo has no MemAvailable line")
+
+
+def name_system() -> str:
+    """The distribution's own name."""
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
+    except OSError:
+        return "unknown"
+
+
+def describe() -> dict[str, str | int]:
+    """System, processor, memory and Python, as a manifest has them."""
+    return {
+        "kernel": platform.release(),
+        "system": name_system(),
+        "processor": processor(),
+        "cores": cores(),
+        "memory_mib": memory_mib(),
+        "python": platform.python_version(),
+    }

@@ -8,7 +8,7 @@ from lab.config.lab import LabConfig
 from lab.host.plan import PER_GUEST_MIB, find_room
 from lab.system.machine import available_mib, cores
 
-_QEMU_MIB = 128  # of a QEMU, besides its guest's memory; seen: 60 to 110
+QEMU_MIB = 128  # of a QEMU, besides its guest's memory; seen: 60 to 110
 
 
 def guests_at_once(config: LabConfig, name: str = "") -> int:
@@ -49,4 +49,4 @@ def machines_at_once(config: LabConfig, beside_host: bool) -> int:
 
 def find_room_for(config: LabConfig, free_mib: int) -> int:
     """QEMUs of single guests that fit into so much memory."""
-    return free_mib // (config.guests.memory_mib + _QEMU_MIB)
+    return free_mib // (config.guests.memory_mib + QEMU_MIB)

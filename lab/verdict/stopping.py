@@ -19,7 +19,7 @@ from lab.config.cells import Cell
 from lab.config.confidence import ConfidenceConfig
 from lab.config.stress import StressConfig
 from lab.verdict import confidence, exposure
-from lab.verdict.confidence import Calibration
+from lab.verdict.confidence import Calibration, Unit
 from lab.verdict.facts import TrialVerdict
 from lab.verdict.severity import Verdict
 
@@ -99,15 +99,18 @@ class Rule:
         wanted = self._find_wanted(verdicts, boots)
         if wanted is None:
             return Asked(self.stress.windows, self._stop())
-        if self.calibration is not None and self.calibration.unit == "tried":
+        if self._unit == "tried":
             return Asked(self.stress.windows, self._stop(), wanted)
         wanted = max(wanted, self.stress.min_windows)
         most = self.stress.windows
         return Asked(min(wanted, most) if most else wanted, self._stop())
 
     def _count_done(self, counted: Sequence[TrialVerdict]) -> list[int]:
-        unit = self.calibration.unit if self.calibration is not None else "windows"
-        return [exposure.count(v, unit) for v in counted]
+        return [exposure.count(v, self._unit) for v in counted]
+
+    @property
+    def _unit(self) -> Unit:
+        return self.calibration.unit if self.calibration is not None else "windows"
 
     def _stop(self) -> int:
         if self.stress.stop != "auto":
